@@ -1,0 +1,413 @@
+//! Console logs: kernel lines, the lab's own lines among them, and splats.
+//!
+//! Everything the guest says goes through /dev/kmsg, so that a line's place in the
+//! log is its place in time, before or after a kernel report.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A compiled pattern that is part of the program.
+macro_rules! pattern {
+    ($text:expr) => {{
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new($text).expect("a constant pattern compiles"));
+        &*PATTERN
+    }};
+}
+
+/// A console log, read whole.
+#[derive(Clone, Debug, Default)]
+pub struct Console {
+    /// Without time and caller.
+    pub lines: Vec<String>,
+    pub markers: Vec<Marker>,
+    pub splats: Vec<Splat>,
+    /// Whole reads before and after the test program.
+    pub control: Option<WholeRead>,
+    /// Where the first was reported.
+    pub control_line: Option<usize>,
+    pub last_control: Option<WholeRead>,
+    pub cycles: Vec<Cycle>,
+    pub windows: Vec<Window>,
+    pub done: bool,
+}
+
+/// What is about to happen, said before it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    pub line: usize,
+    pub text: String,
+}
+
+impl Marker {
+    pub fn is_unbind(&self) -> bool {
+        self.text.starts_with("unbind ")
+    }
+}
+
+/// Something the kernel should never print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splat {
+    pub line: usize,
+    pub title: String,
+    /// Where it happened, innermost first: the function that the title or the
+    /// program counter names, then the first call trace. Not the traces of who
+    /// allocated or freed the memory, nor those of other lock holders.
+    pub stack: Vec<String>,
+}
+
+/// All of the flash, read at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeRead {
+    pub size: usize,
+    pub sha256: String,
+}
+
+/// One unbind that returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    pub number: u32,
+    /// Readers inside a read loop when the marker was printed.
+    pub inside: u32,
+    pub unbind_us: u64,
+}
+
+/// A part of the flash, read after binding again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub cycle: u32,
+    pub offset: usize,
+    pub length: usize,
+    pub fnv1a: u64,
+}
+
+impl Console {
+    pub fn parse(log: &str) -> Self {
+        let mut console = Self::default();
+        let mut splats = SplatReader::default();
+        for raw in log.lines() {
+            let line = Line::parse(raw);
+            splats.read(console.lines.len(), &line);
+            console.read(line.text);
+            console.lines.push(line.text.to_owned());
+        }
+        console.splats = splats.found;
+        console
+    }
+
+    fn read(&mut self, text: &str) {
+        let line = self.lines.len();
+        if let Some(marker) = text.strip_prefix("# marker: ") {
+            self.markers.push(Marker {
+                line,
+                text: marker.to_owned(),
+            });
+        } else if let Some(said) = text.strip_prefix("LAB: ") {
+            self.done |= said == "done";
+            if let Some((_, [when, size, sha256])) =
+                pattern!(r"^(control|final) \S+ (\d+) ([0-9a-f]{64})$")
+                    .captures(said)
+                    .map(|it| it.extract())
+                && let Ok(size) = size.parse()
+            {
+                let read = WholeRead {
+                    size,
+                    sha256: sha256.to_owned(),
+                };
+                match when {
+                    "control" => {
+                        self.control = Some(read);
+                        self.control_line = Some(line);
+                    }
+                    _ => self.last_control = Some(read),
+                }
+            }
+        } else if text.starts_with("# cycle ") {
+            self.cycles.extend(cycle(text));
+        } else if text.starts_with("# window ") {
+            self.windows.extend(window(text));
+        }
+    }
+
+    /// The first unbind.
+    pub fn first_unbind(&self) -> Option<&Marker> {
+        self.markers.iter().find(|it| it.is_unbind())
+    }
+
+    /// The last thing that was announced before `line`.
+    pub fn last_marker_before(&self, line: usize) -> Option<&Marker> {
+        self.markers.iter().rev().find(|it| it.line < line)
+    }
+}
+
+fn cycle(text: &str) -> Option<Cycle> {
+    let found = pattern!(r"^# cycle (\d+) inside (\d+) unbind_us (\d+) ").captures(text)?;
+    Some(Cycle {
+        number: found[1].parse().ok()?,
+        inside: found[2].parse().ok()?,
+        unbind_us: found[3].parse().ok()?,
+    })
+}
+
+fn window(text: &str) -> Option<Window> {
+    let found = pattern!(r"^# window (\d+) offset (\d+) length (\d+) fnv1a ([0-9a-f]{16}) ")
+        .captures(text)?;
+    Some(Window {
+        cycle: found[1].parse().ok()?,
+        offset: found[2].parse().ok()?,
+        length: found[3].parse().ok()?,
+        fnv1a: u64::from_str_radix(&found[4], 16).ok()?,
+    })
+}
+
+struct Line<'a> {
+    /// Task or CPU that printed it (CONFIG_PRINTK_CALLER).
+    caller: Option<&'a str>,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parse(raw: &'a str) -> Self {
+        let raw = raw.trim_end();
+        match pattern!(r"^\[ *\d+\.\d+\](?:\[ *([TC]\d+)\])?(?: (.*))?$").captures(raw) {
+            Some(found) => Self {
+                caller: found.get(1).map(|it| it.as_str()),
+                text: found.get(2).map_or("", |it| it.as_str()),
+            },
+            None => Self {
+                caller: None,
+                text: raw,
+            },
+        }
+    }
+}
+
+/// The line that a kernel report begins with.
+fn is_title(text: &str) -> bool {
+    let pattern = pattern!(concat!(
+        r"^(?:",
+        // KASAN, UBSAN, KCSAN, KFENCE, slab, sleeping in atomic, spinlocks
+        r"BUG: |BUG [\w-]+ \(|kernel BUG at |UBSAN: |watchdog: BUG: ",
+        // WARN and its named callers, lockdep
+        r"|WARNING: |refcount_t: |list_(?:add|del) corruption|DEBUG_LOCKS_WARN_ON",
+        r"|INFO: possible |INFO: trying to register non-static key",
+        r"|INFO: (?:rcu_\w+ )?(?:detected|self-detected) |rcu: INFO: ",
+        // hung tasks, with the limits of a judged run
+        r"|INFO: task \S+ (?:is )?blocked ",
+        // oopses
+        r"|Unable to handle kernel |Internal error: |Oops: |Oops - |Bad mode in ",
+        r"|general protection fault|SError Interrupt ",
+        r"|Kernel panic - not syncing: ",
+        r")"
+    ));
+    pattern.is_match(text)
+}
+
+/// `fn+0x10/0x20` without what compilers add to names.
+fn function(text: &str) -> Option<String> {
+    let found = pattern!(r"^([A-Za-z_][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+").captures(text)?;
+    let name = &found[1];
+    let plain = pattern!(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$").replace(name, "");
+    Some(plain.into_owned())
+}
+
+#[derive(Default)]
+struct SplatReader {
+    found: Vec<Splat>,
+    /// For each caller, its report that may still go on.
+    open: HashMap<Option<String>, Open>,
+}
+
+struct Open {
+    splat: usize,
+    trace: Trace,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    Before,
+    Inside,
+    After,
+}
+
+impl SplatReader {
+    fn read(&mut self, at: usize, line: &Line) {
+        let caller = line.caller.map(str::to_owned);
+        let text = line.text;
+        if is_title(text) {
+            self.title(at, caller, text);
+            return;
+        }
+        let Some(open) = self.open.get_mut(&caller) else {
+            return;
+        };
+        let stack = &mut self.found[open.splat].stack;
+        match open.trace {
+            Trace::Before => {
+                if let Some(pc) = text.strip_prefix("pc : ").and_then(function) {
+                    push_new(stack, pc);
+                } else if text.trim_start().eq_ignore_ascii_case("call trace:") {
+                    open.trace = Trace::Inside;
+                }
+            }
+            Trace::Inside => {
+                let frame = text.trim_start();
+                if let Some(name) = function(frame) {
+                    push_new(stack, name);
+                } else if !frame.starts_with("? ") && !frame.starts_with('<') {
+                    open.trace = Trace::After;
+                }
+            }
+            Trace::After => {}
+        }
+        if text.starts_with("---[ end ") {
+            self.open.remove(&caller);
+        }
+    }
+
+    fn title(&mut self, at: usize, caller: Option<String>, text: &str) {
+        let named = text.split(" in ").nth(1).and_then(function);
+        let going_on = match self.open.get(&caller) {
+            // An oops has several titles before its one trace.
+            Some(open) if open.trace == Trace::Before => Some(open.splat),
+            _ => None,
+        };
+        let splat = going_on.unwrap_or_else(|| {
+            self.found.push(Splat {
+                line: at,
+                title: text.to_owned(),
+                stack: Vec::new(),
+            });
+            self.found.len() - 1
+        });
+        if let Some(name) = named {
+            push_new(&mut self.found[splat].stack, name);
+        }
+        let trace = Trace::Before;
+        self.open.insert(caller, Open { splat, trace });
+    }
+}
+
+fn push_new(stack: &mut Vec<String>, name: String) {
+    if !stack.contains(&name) {
+        stack.push(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KASAN: &str = "\
+[   11.100000][   T80] # marker: unbind controller cycle 1
+[   11.200000][   T72] ==================================================================
+[   11.200001][   T72] BUG: KASAN: slab-use-after-free in cqspi_indirect_read_execute.isra.0+0x188/0x330
+[   11.200002][   T72] Read of size 4 at addr ffff000012345678 by task read_unbind/72
+[   11.200003][   T72] 
+[   11.200004][   T72] CPU: 1 UID: 0 PID: 72 Comm: read_unbind Not tainted 7.3.4 #1 PREEMPT
+[   11.200005][   T73] unrelated
+[   11.200006][   T72] Call trace:
+[   11.200007][   T72]  show_stack+0x18/0x24 (C)
+[   11.200008][   T73] WARNING: drivers/x.c:1 at other+0x1/0x2, CPU#0: read_unbind/73
+[   11.200009][   T72]  cqspi_indirect_read_execute.isra.0+0x188/0x330
+[   11.200010][   T72]  spi_mem_exec_op+0x3e0/0x478
+[   11.200011][   T73] Call trace:
+[   11.200012][   T73]  other+0x1/0x2 (P)
+[   11.200013][   T72] 
+[   11.200014][   T72] Freed by task 80:
+[   11.200015][   T72]  kfree+0x1/0x2
+[   11.200016][   T72] Kernel panic - not syncing: kasan.fault=panic set ...
+";
+
+    #[test]
+    fn a_kasan_report_has_its_own_trace_only() {
+        let console = Console::parse(KASAN);
+        let [first, warning, panic] = &console.splats[..] else {
+            panic!("{:?}", console.splats);
+        };
+        assert_eq!(first.line, 2);
+        assert!(first.title.starts_with("BUG: KASAN: slab-use-after-free"));
+        let stack = [
+            "cqspi_indirect_read_execute",
+            "show_stack",
+            "spi_mem_exec_op",
+        ];
+        assert_eq!(first.stack, stack);
+        assert_eq!(warning.stack, ["other"]);
+        assert!(panic.title.starts_with("Kernel panic"));
+        assert_eq!(console.first_unbind().map(|it| it.line), Some(0));
+    }
+
+    #[test]
+    fn an_oops_with_two_titles_is_one_splat() {
+        let console = Console::parse(
+            "\
+[    5.0] Unable to handle kernel paging request at virtual address 00000000000012e8
+[    5.1] Mem abort info:
+[    5.2] Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP
+[    5.3] pc : spi_mem_exec_op+0x3e8/0x478
+[    5.4] lr : spi_mem_exec_op+0x3e0/0x478
+[    5.5] Call trace:
+[    5.6]  spi_mem_exec_op+0x3e8/0x478 (P)
+[    5.7]  mtd_read+0x6c/0xd8
+[    5.8] Code: f9400842
+[    5.9] ---[ end trace 0000000000000000 ]---
+",
+        );
+        assert_eq!(console.splats.len(), 1);
+        assert!(console.splats[0].title.starts_with("Unable to handle"));
+        assert_eq!(console.splats[0].stack, ["spi_mem_exec_op", "mtd_read"]);
+    }
+
+    #[test]
+    fn other_reports_are_seen_and_ordinary_lines_are_not() {
+        for title in [
+            "WARNING: possible circular locking dependency detected",
+            "INFO: task read_unbind:72 blocked for more than 30 seconds.",
+            "INFO: possible recursive locking detected",
+            "BUG: sleeping function called from invalid context at kernel/x.c:1",
+            "BUG kmalloc-64 (Not tainted): Poison overwritten",
+            "refcount_t: underflow; use-after-free.",
+            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+            "Internal error: synchronous external abort: 0000000096000210 [#1]",
+        ] {
+            assert!(is_title(title), "{title}");
+        }
+        for line in [
+            "# marker: unbind flash cycle 1",
+            "ok 1 op_in_flight.readers_were_inside",
+            "Kernel command line: oops=panic panic_on_warn=1",
+            "INFO: lockdep is turned on",
+            "random: crng init done",
+        ] {
+            assert!(!is_title(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_labs_own_lines_are_read() {
+        let sha256 = "0123456789abcdef".repeat(4);
+        let console = Console::parse(&format!(
+            "\
+LAB: control mtd0 16777216 {sha256}
+[    7.000000][   T60] # cycle 3 inside 4 unbind_us 812345 chunk 1048576
+[    7.000000][   T60] # cycle 3: reader 1: open: still works
+[    7.000000][   T60] # window 3 offset 17 length 4096 fnv1a 00000000deadbeef back_ms 31
+[    9.000000][   T60] LAB: done
+"
+        ));
+        assert_eq!(console.control.map(|it| it.sha256), Some(sha256));
+        assert_eq!(console.last_control, None);
+        let cycle = Cycle {
+            number: 3,
+            inside: 4,
+            unbind_us: 812_345,
+        };
+        assert_eq!(console.cycles, [cycle]);
+        assert_eq!(console.windows.len(), 1);
+        assert_eq!(console.windows[0].fnv1a, 0xdead_beef);
+        assert!(console.done);
+    }
+}

@@ -1,0 +1,510 @@
+//! `cargo lab demo`: every scenario of the report on every binding of the machine,
+//! stock and patched, as one table.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::image::write_whole;
+use crate::kernel::{self, Kernel, Lab, Variant};
+use crate::machine::{Compatible, Machine};
+use crate::process;
+use crate::qemu::{self, Bench, Job};
+use crate::scenario::Scenario;
+use crate::verdict::Verdict;
+
+/// Boots of one stock row before it stays inconclusive.
+const STOCK_ATTEMPTS: u32 = 3;
+
+/// Show it: the stock kernel crashes as reported, the patched one survives
+///
+/// Boots the stock kernel and the patched one in each scenario with each binding of
+/// the controller and prints a table. About 30 minutes at first, when toolchain and
+/// kernels are made, under 10 later. Writes out/demo.json, and console logs under
+/// out/boot/. Exit status 0 only if every stock row failed as defined in DESIGN.md and
+/// every patched row passed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A file of lab/data/machines/
+    #[arg(long, default_value = "amd-versal-virt")]
+    pub machine: String,
+    /// Unbind and bind cycles of the patched kernel in scenarios that repeat
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub cycles: u32,
+    /// Only this scenario (a file of lab/data/scenarios/)
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Only this binding of the controller
+    #[arg(long, value_name = "NAME")]
+    pub compatible: Option<String>,
+    /// What the flash holds, and what the test programs do when, follow from this
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Boots at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub jobs: u32,
+}
+
+impl Args {
+    /// All of the demo, as without arguments but for the cycles.
+    pub fn with_cycles(cycles: u32) -> Self {
+        Self {
+            machine: "amd-versal-virt".to_owned(),
+            cycles,
+            scenario: None,
+            compatible: None,
+            seed: 1,
+            jobs: 1,
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Row {
+    pub compatible: String,
+    pub scenario: String,
+    pub variant: Variant,
+    pub verdict: Verdict,
+    pub boots: u32,
+    seconds: f64,
+    control_sha256: Option<String>,
+    log: String,
+}
+
+impl Row {
+    pub fn is_expected(&self) -> bool {
+        qemu::is_expected(self.variant, &self.verdict)
+    }
+}
+
+/// All rows that were asked for, and how many of them went as they should.
+#[derive(Debug)]
+pub struct Outcome {
+    pub rows: Vec<Row>,
+    pub expected: usize,
+    /// A filter left rows out.
+    pub partial: bool,
+}
+
+impl Outcome {
+    pub fn good(&self) -> usize {
+        self.rows.iter().filter(|row| row.is_expected()).count()
+    }
+
+    pub fn is_good(&self) -> bool {
+        self.rows.len() == self.expected && self.good() == self.expected
+    }
+}
+
+pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
+    let outcome = demonstrate(lab, &args)?;
+    let good = outcome.good();
+    println!(
+        "{good} of {} rows as they should be{}; details in out/demo.json",
+        outcome.expected,
+        if outcome.partial {
+            " (a part of the demo only)"
+        } else {
+            ""
+        }
+    );
+    Ok(if outcome.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Makes every row, prints the table and writes out/demo.json.
+pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
+    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let compatibles: Vec<&Compatible> = match &args.compatible {
+        Some(name) => vec![machine.compatible(name)?],
+        None => machine.compatible.iter().collect(),
+    };
+    let scenarios = match &args.scenario {
+        Some(name) => vec![Scenario::load(&lab.paths, name)?],
+        None => Scenario::load_all(&lab.paths)?,
+    };
+    let build = |variant| kernel::build(lab, &variant, &machine.kernel_config, machine.arch);
+    let kernels = [
+        build(Variant::Stock)?,
+        build(Variant::Series { upto: None })?,
+    ];
+    let bench = Bench::prepare(lab, &machine, &kernels[0], args.seed)?;
+
+    let mut wanted = Vec::new();
+    for compatible in &compatibles {
+        for scenario in &scenarios {
+            for kernel in &kernels {
+                wanted.push(Wanted {
+                    compatible,
+                    scenario,
+                    kernel,
+                });
+            }
+        }
+    }
+    let rows = all_rows(lab, &bench, &wanted, args)?;
+    let outcome = Outcome {
+        rows,
+        expected: wanted.len(),
+        partial: args.compatible.is_some() || args.scenario.is_some(),
+    };
+    println!("{}", table(&outcome.rows));
+    for scenario in &scenarios {
+        println!("  {:<18} {}", scenario.name, scenario.title);
+    }
+    let report = report(lab, args, &bench, &kernels, &outcome)?;
+    let json = serde_json::to_string_pretty(&report)? + "\n";
+    write_whole(&lab.paths.out().join("demo.json"), json.as_bytes())?;
+    Ok(outcome)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'a> {
+    compatible: &'a Compatible,
+    scenario: &'a Scenario,
+    kernel: &'a Kernel,
+}
+
+/// Boots `args.jobs` at a time; rows come back in the order of `wanted`.
+fn all_rows(lab: &Lab, bench: &Bench, wanted: &[Wanted], args: &Args) -> Result<Vec<Row>> {
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(Vec::new());
+    let work = || -> Result<()> {
+        loop {
+            let index = next.fetch_add(1, Ordering::SeqCst);
+            let Some(one) = wanted.get(index) else {
+                return Ok(());
+            };
+            let row = one_row(lab, bench, *one, args);
+            if row.is_err() {
+                // The others need not go on.
+                next.store(wanted.len(), Ordering::SeqCst);
+            }
+            let row = row?;
+            rows.lock()
+                .map_err(|_| anyhow::anyhow!("a boot's thread panicked"))?
+                .push((index, row));
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let threads: Vec<_> = (0..args.jobs).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(result) => result?,
+                Err(_) => bail!("a boot's thread panicked"),
+            }
+        }
+        Ok(())
+    })?;
+    let mut rows = rows.into_inner().context("a boot's thread panicked")?;
+    rows.sort_by_key(|(index, _)| *index);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row> {
+    let Wanted {
+        compatible,
+        scenario,
+        kernel,
+    } = wanted;
+    let variant = kernel.variant;
+    let attempts = match variant {
+        Variant::Stock => STOCK_ATTEMPTS,
+        _ => 1,
+    };
+    let what = format!("{variant:<7} {:<18} {}", compatible.name, scenario.name);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        process::check_interrupted()?;
+        let step = lab.ui.step(what.clone());
+        let job = Job {
+            compatible,
+            kernel,
+            scenario: Some(scenario),
+            cycles: args.cycles,
+            attempt,
+        };
+        let judged = bench.judge(job, scenario, |line| {
+            if let Some((_, marker)) = line.split_once("# marker: ") {
+                step.note(marker);
+            }
+        })?;
+        step.done(qemu::describe(&judged.verdict));
+        let unclear = matches!(judged.verdict, Verdict::Inconclusive { .. });
+        let row = Row {
+            compatible: compatible.name.clone(),
+            scenario: scenario.name.clone(),
+            variant,
+            boots: attempt,
+            seconds: judged.booted.elapsed.as_secs_f64(),
+            control_sha256: judged.booted.console.control.map(|it| it.sha256),
+            log: judged.booted.dir.join("console.log").display().to_string(),
+            verdict: judged.verdict,
+        };
+        if row.is_expected() {
+            return Ok(row);
+        }
+        lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
+        if !unclear || attempt == attempts {
+            return Ok(row);
+        }
+        let left = attempts - attempt;
+        lab.ui
+            .println(format!("nothing was shown; again ({left} more at most)"));
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100)
+        .set_header([
+            "compatible",
+            "scenario",
+            "kernel",
+            "verdict",
+            "first splat, or cycles",
+        ]);
+    for row in rows {
+        let mut verdict = row.verdict.name().to_owned();
+        if row.boots > 1 {
+            verdict = format!("{verdict} (boot {})", row.boots);
+        }
+        table.add_row([
+            row.compatible.clone(),
+            row.scenario.clone(),
+            row.variant.to_string(),
+            verdict,
+            qemu::evidence(&row.verdict),
+        ]);
+    }
+    table
+}
+
+#[derive(Serialize)]
+struct Report {
+    good: bool,
+    /// Not all of the machine's bindings, or not all scenarios.
+    partial: bool,
+    expected_rows: usize,
+    machine: String,
+    cycles: u32,
+    seed: u64,
+    flash_sha256: String,
+    kernels: BTreeMap<String, KernelReport>,
+    toolchain: BTreeMap<String, String>,
+    results: Vec<Pair>,
+}
+
+#[derive(Serialize)]
+struct KernelReport {
+    release: String,
+    source_version: String,
+    source_id: String,
+    config: String,
+    config_sha256: String,
+}
+
+/// One scenario with one binding, by kernel.
+#[derive(Serialize)]
+struct Pair {
+    machine: String,
+    compatible: String,
+    scenario: String,
+    #[serde(flatten)]
+    kernels: BTreeMap<String, RowReport>,
+}
+
+#[derive(Serialize)]
+struct RowReport {
+    verdict: &'static str,
+    expected: bool,
+    control_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_splat: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longest_unbind_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readers_interrupted: Option<u32>,
+    boots: u32,
+    seconds: f64,
+    log: String,
+}
+
+fn report(
+    lab: &Lab,
+    args: &Args,
+    bench: &Bench,
+    kernels: &[Kernel],
+    outcome: &Outcome,
+) -> Result<Report> {
+    let mut results: Vec<Pair> = Vec::new();
+    for row in &outcome.rows {
+        let same = |it: &Pair| it.compatible == row.compatible && it.scenario == row.scenario;
+        let index = results.iter().position(same).unwrap_or_else(|| {
+            results.push(Pair {
+                machine: bench.machine.name.clone(),
+                compatible: row.compatible.clone(),
+                scenario: row.scenario.clone(),
+                kernels: BTreeMap::new(),
+            });
+            results.len() - 1
+        });
+        let kernels = &mut results[index].kernels;
+        kernels.insert(row.variant.to_string(), row_report(row));
+    }
+    let kernels = kernels.iter().map(|kernel| {
+        let report = KernelReport {
+            release: kernel.release.clone(),
+            source_version: kernel.source_version.clone(),
+            source_id: kernel.source_id.clone(),
+            config: kernel.config.clone(),
+            config_sha256: kernel.config_sha256.clone(),
+        };
+        (kernel.variant.to_string(), report)
+    });
+    Ok(Report {
+        good: outcome.is_good(),
+        partial: outcome.partial,
+        expected_rows: outcome.expected,
+        machine: bench.machine.name.clone(),
+        cycles: args.cycles,
+        seed: args.seed,
+        flash_sha256: bench.image.sha256.clone(),
+        kernels: kernels.collect(),
+        toolchain: lab.toolchain.versions()?,
+        results,
+    })
+}
+
+fn row_report(row: &Row) -> RowReport {
+    let mut report = RowReport {
+        verdict: row.verdict.name(),
+        expected: row.is_expected(),
+        control_sha256: row.control_sha256.clone(),
+        first_splat: None,
+        function: None,
+        after: None,
+        why: None,
+        cycles: None,
+        longest_unbind_us: None,
+        readers_interrupted: None,
+        boots: row.boots,
+        seconds: row.seconds,
+        log: row.log.clone(),
+    };
+    match &row.verdict {
+        Verdict::Failed {
+            why,
+            function,
+            after,
+        } => {
+            match function {
+                Some(_) => report.first_splat = Some(why.clone()),
+                None => report.why = Some(why.clone()),
+            }
+            report.function.clone_from(function);
+            report.after.clone_from(after);
+        }
+        Verdict::Passed {
+            cycles,
+            longest_unbind_us,
+            inside,
+        } => {
+            report.cycles = Some(*cycles);
+            report.longest_unbind_us = Some(*longest_unbind_us);
+            report.readers_interrupted = Some(*inside);
+        }
+        Verdict::Inconclusive { why } => report.why = Some(why.clone()),
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(variant: Variant, verdict: Verdict) -> Row {
+        Row {
+            compatible: "intel,socfpga-qspi".to_owned(),
+            scenario: "controller-unbind".to_owned(),
+            variant,
+            verdict,
+            boots: 1,
+            seconds: 1.0,
+            control_sha256: None,
+            log: String::new(),
+        }
+    }
+
+    fn passed() -> Verdict {
+        Verdict::Passed {
+            cycles: 20,
+            longest_unbind_us: 812_345,
+            inside: 80,
+        }
+    }
+
+    fn failed() -> Verdict {
+        Verdict::Failed {
+            why: "BUG: KASAN: slab-use-after-free in cqspi_indirect_read_execute+0x188/0x330"
+                .to_owned(),
+            function: Some("cqspi_indirect_read_execute".to_owned()),
+            after: None,
+        }
+    }
+
+    const PATCHED: Variant = Variant::Series { upto: None };
+
+    #[test]
+    fn only_all_rows_as_they_should_be_are_good() {
+        let outcome = |rows, expected| Outcome {
+            rows,
+            expected,
+            partial: false,
+        };
+        let both = || vec![row(Variant::Stock, failed()), row(PATCHED, passed())];
+        assert!(outcome(both(), 2).is_good());
+        assert!(!outcome(both(), 3).is_good(), "a row is missing");
+        let unclear = Verdict::Inconclusive { why: String::new() };
+        for bad in [
+            row(Variant::Stock, passed()),
+            row(PATCHED, failed()),
+            row(Variant::Stock, unclear.clone()),
+            row(PATCHED, unclear),
+        ] {
+            assert!(!outcome(vec![bad], 1).is_good());
+        }
+    }
+
+    #[test]
+    fn the_table_fits_100_columns() {
+        let rows = [row(Variant::Stock, failed()), row(PATCHED, passed())];
+        let text = table(&rows).to_string();
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+        assert!(text.contains("20 unbinds, longest 812 ms"), "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! Device trees: QEMU's own, with the node of the controller under test appended.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use regex::{Captures, Regex};
+
+use crate::kernel::Lab;
+use crate::machine::{Compatible, Machine};
+use crate::process;
+use crate::toolchain::Bind;
+
+/// Writes `machine.dtb` into `dir`, and what it was made from beside it.
+pub fn build(lab: &Lab, machine: &Machine, compatible: &Compatible, dir: &Path) -> Result<PathBuf> {
+    let file = lab
+        .paths
+        .data()
+        .join("dts")
+        .join(&machine.device_tree.append);
+    let template = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    let append = fill_in(&template, machine, compatible)
+        .with_context(|| format!("{} with machine {}", file.display(), machine.name))?;
+
+    let inside = [Bind::writable(dir, "/boot/machine")];
+    let in_dir = |name: &str| format!("/boot/machine/{name}");
+    let mut dump = lab.toolchain.command(&inside, machine.arch.qemu());
+    dump.args(&machine.qemu)
+        .args(["-display", "none", "-machine"])
+        .arg(format!("dumpdtb={}", in_dir("qemu.dtb")));
+    process::output(&mut dump)
+        .with_context(|| format!("QEMU gives no device tree for {}", machine.name))?;
+
+    let mut decompile = lab.toolchain.command(&inside, "dtc");
+    decompile.args(["-q", "-I", "dtb", "-O", "dts", &in_dir("qemu.dtb")]);
+    let mut source = process::output(&mut decompile)?;
+    source.push_str(&append);
+    let path = dir.join("machine.dts");
+    std::fs::write(&path, source).with_context(|| format!("cannot write {}", path.display()))?;
+
+    let mut compile = lab.toolchain.command(&inside, "dtc");
+    compile.args(["-q", "-I", "dts", "-O", "dtb", "-o"]);
+    compile.args([in_dir("machine.dtb"), in_dir("machine.dts")]);
+    process::output(&mut compile).with_context(|| format!("{} is wrong", path.display()))?;
+    Ok(dir.join("machine.dtb"))
+}
+
+/// Replaces `@compatible@` and the machine's own words.
+fn fill_in(template: &str, machine: &Machine, compatible: &Compatible) -> Result<String> {
+    let list: Vec<_> = compatible
+        .list
+        .iter()
+        .map(|it| format!("\"{it}\""))
+        .collect();
+    let list = list.join(", ");
+    let mut unknown = None;
+    let text = Regex::new("@([a-z-]+)@")?.replace_all(template, |found: &Captures| {
+        let word = &found[1];
+        match machine.device_tree.values.get(word) {
+            _ if word == "compatible" => list.clone(),
+            Some(value) => value.clone(),
+            None => {
+                unknown = Some(word.to_owned());
+                String::new()
+            }
+        }
+    });
+    let text = text.into_owned();
+    match unknown {
+        Some(word) => bail!("no value for @{word}@"),
+        None => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Result<Machine> {
+        Ok(toml::from_str(include_str!(
+            "../data/machines/amd-versal-virt.toml"
+        ))?)
+    }
+
+    #[test]
+    fn words_are_filled_in() -> Result<()> {
+        let machine = machine()?;
+        let text = fill_in(
+            "c = @compatible@; i = <0 @irq@ 4>; f@0",
+            &machine,
+            &machine.compatible[0],
+        )?;
+        let expected = "c = \"intel,socfpga-qspi\", \"cdns,qspi-nor\"; i = <0 124 4>; f@0";
+        assert_eq!(text, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_word_without_a_value_is_an_error() -> Result<()> {
+        let machine = machine()?;
+        let error = fill_in("@reg@", &machine, &machine.compatible[0]);
+        assert!(error.is_err_and(|error| error.to_string().contains("@reg@")));
+        Ok(())
+    }
+}

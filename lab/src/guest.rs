@@ -1,0 +1,144 @@
+//! The guest's side: test programs compiled for its architecture, and an initramfs
+//! with them, busybox and mtd-utils.
+
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use walkdir::WalkDir;
+
+use crate::image::write_whole;
+use crate::kernel::{Kernel, Lab};
+use crate::process;
+use crate::toolchain::{Arch, Bind};
+
+/// Each is one C file of `lab/guest/`, linked with [`COMMON`].
+const PROGRAMS: [&str; 2] = ["read_unbind", "held_fd"];
+const COMMON: &str = "mtd_unbind.c";
+
+/// Directories of the foreign packages that the guest has no use for, by name:
+/// two thirds of what it would have to unpack at every boot.
+const LEFT_OUT: [&str; 7] = ["share", "include", "gconv", "dev", "etc", "tmp", "var"];
+
+/// Compiles the test programs and packs the initramfs: about two seconds, so it is
+/// simply done anew each time and cannot be stale.
+pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
+    let arch = kernel.arch;
+    let packages = lab.toolchain.guest_root(arch, &lab.ui)?;
+    let out = lab.paths.out().join("guest").join(arch.kernel());
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    // A directory of its own, so that a second run in this clone is not disturbed.
+    let work = tempfile::tempdir_in(&out).context("cannot make a temporary directory")?;
+    std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755))?;
+
+    let binds = [
+        Bind::read_only(lab.paths.clone.join("lab/guest"), "/guest/programs"),
+        Bind::read_only(&kernel.source_dir, "/guest/linux"),
+        Bind::read_only(&packages, "/guest/packages"),
+        Bind::writable(work.path(), "/guest/out"),
+    ];
+    let run = |script: &str| -> Result<()> {
+        let mut sh = lab.toolchain.command(&binds, "sh");
+        sh.args(["-ec", script]);
+        process::output(&mut sh).map(drop)
+    };
+    for program in PROGRAMS {
+        run(&compile(arch, program)).with_context(|| {
+            let dir = lab.paths.clone.join("lab/guest");
+            format!("cannot compile {}/{program}.c", dir.display())
+        })?;
+    }
+
+    let list = contents(&packages)?;
+    write_whole(&work.path().join("list"), list.as_bytes())?;
+    // The kernel's own packer: no root rights and no device nodes needed.
+    run("cd /guest/out
+         clang-19 -O1 -o gen_init_cpio /guest/linux/usr/gen_init_cpio.c
+         ./gen_init_cpio -t 0 list >initramfs.cpio")
+    .context("cannot pack the initramfs")?;
+
+    let initramfs = out.join("initramfs.cpio");
+    std::fs::rename(work.path().join("initramfs.cpio"), &initramfs)
+        .with_context(|| format!("cannot write {}", initramfs.display()))?;
+    Ok(initramfs)
+}
+
+/// Static, so that the programs do not depend on which libraries the guest has. The
+/// foreign C library comes from Debian's cross packages (libc6-dev-*-cross and
+/// libgcc-*-dev-*-cross), whose directories clang searches by itself for the target:
+/// nothing is downloaded or built beside packages.
+fn compile(arch: Arch, program: &str) -> String {
+    format!(
+        "clang-19 --target={target} -fuse-ld=lld -static -O2 -g0 -std=gnu11 \
+         -Wall -Wextra -Werror -Wno-unused-parameter \
+         -I/guest/linux/tools/testing/selftests \
+         -o /guest/out/{program} /guest/programs/{program}.c /guest/programs/{COMMON}",
+        target = arch.triple()
+    )
+}
+
+/// The list that gen_init_cpio reads.
+fn contents(packages: &Path) -> Result<String> {
+    let mut list = String::from(
+        "dir /dev 755 0 0\n\
+         nod /dev/console 600 0 0 c 5 1\n\
+         dir /lab 755 0 0\n\
+         file /init /guest/programs/init 755 0 0\n",
+    );
+    for program in PROGRAMS {
+        writeln!(list, "file /lab/{program} /guest/out/{program} 755 0 0")?;
+    }
+    // The packages count on a merged /usr, which base-files would bring.
+    for dir in ["bin", "sbin", "lib"] {
+        if std::fs::symlink_metadata(packages.join(dir)).is_err() {
+            writeln!(list, "slink /{dir} usr/{dir} 777 0 0")?;
+        }
+    }
+    let entries = WalkDir::new(packages).min_depth(1).sort_by_file_name();
+    let wanted = entries.into_iter().filter_entry(|entry| {
+        !entry.file_type().is_dir() || !LEFT_OUT.iter().any(|out| entry.file_name() == *out)
+    });
+    for entry in wanted {
+        let entry = entry.with_context(|| format!("cannot read {}", packages.display()))?;
+        let inside = entry.path().strip_prefix(packages)?;
+        let Some(inside) = inside
+            .to_str()
+            .filter(|it| !it.contains(char::is_whitespace))
+        else {
+            bail!("{} has a name that does not fit", entry.path().display());
+        };
+        let kind = entry.file_type();
+        let mode = entry.metadata()?.permissions().mode() & 0o777;
+        if kind.is_dir() {
+            writeln!(list, "dir /{inside} 755 0 0")?;
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(entry.path())?;
+            writeln!(list, "slink /{inside} {} 777 0 0", target.display())?;
+        } else if kind.is_file() {
+            writeln!(list, "file /{inside} /guest/packages/{inside} {mode:o} 0 0")?;
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_has_files_links_and_the_merged_usr() -> Result<()> {
+        let root = tempfile::tempdir()?;
+        std::fs::create_dir_all(root.path().join("usr/bin"))?;
+        std::fs::create_dir_all(root.path().join("usr/share/doc"))?;
+        std::fs::write(root.path().join("usr/bin/busybox"), "")?;
+        std::os::unix::fs::symlink("busybox", root.path().join("usr/bin/sh"))?;
+        let list = contents(root.path())?;
+        assert!(list.contains("file /usr/bin/busybox /guest/packages/usr/bin/busybox"));
+        assert!(list.contains("slink /usr/bin/sh busybox 777 0 0\n"));
+        assert!(list.contains("slink /lib usr/lib 777 0 0\n"));
+        assert!(list.contains("file /lab/held_fd /guest/out/held_fd 755 0 0\n"));
+        assert!(!list.contains("share"));
+        Ok(())
+    }
+}

@@ -1,0 +1,572 @@
+//! Kernel builds: which source, which configuration, and whether anything changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::host;
+use crate::paths::Paths;
+use crate::process;
+use crate::series;
+use crate::source::Source;
+use crate::toolchain::{Arch, Bind, Toolchain, finish, key, temporary};
+use crate::ui::{Step, Ui};
+
+/// What every verb that builds or boots works with; opened once.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    pub paths: Paths,
+    pub ui: Ui,
+    pub toolchain: Toolchain,
+}
+
+/// Which source a kernel is built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// The Debian source package as it is.
+    Stock,
+    /// Stock with patches/ applied, all or the first `upto` of them.
+    Series { upto: Option<usize> },
+    /// The developer's worktree linux/ as it stands.
+    Tree,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stock => f.pad("stock"),
+            Self::Series { upto: None } => f.pad("patched"),
+            Self::Series { upto: Some(n) } => f.pad(&format!("patched-{n}")),
+            Self::Tree => f.pad("tree"),
+        }
+    }
+}
+
+/// A kernel that was built.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    pub variant: Variant,
+    pub config: String,
+    pub arch: Arch,
+    pub image: PathBuf,
+    pub source_dir: PathBuf,
+    /// `7.3.4`, what `uname -r` says.
+    pub release: String,
+    /// Version of the Debian package.
+    pub source_version: String,
+    /// Git commit of the source, with a suffix when the tree has changes on top.
+    pub source_id: String,
+    pub config_sha256: String,
+}
+
+/// One entry of `lab/data/kernel/configs.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// One line for `--help` and error messages.
+    pub about: String,
+    pub arch: Arch,
+    fragments: Vec<String>,
+}
+
+/// All named configurations.
+pub fn configs(paths: &Paths) -> Result<BTreeMap<String, Config>> {
+    let file = paths.data().join("kernel/configs.toml");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    toml::from_str(&text).with_context(|| format!("cannot understand {}", file.display()))
+}
+
+/// A named configuration.
+pub fn config(paths: &Paths, name: &str) -> Result<Config> {
+    let mut all = configs(paths)?;
+    let Some(found) = all.remove(name) else {
+        let known: Vec<String> = all
+            .iter()
+            .map(|(name, config)| format!("{name} ({})", config.about))
+            .collect();
+        bail!(
+            "there is no kernel configuration {name}; there are: {}",
+            known.join(", ")
+        );
+    };
+    Ok(found)
+}
+
+/// What was asked of each symbol; the name without `CONFIG_`.
+type Symbols = BTreeMap<String, String>;
+
+/// Symbols of a fragment or of a `.config`; "is not set" is `n`.
+fn symbols(text: &str) -> Result<Symbols> {
+    let mut symbols = Symbols::new();
+    for line in text.lines().map(str::trim) {
+        let off = line
+            .strip_prefix("# CONFIG_")
+            .and_then(|rest| rest.strip_suffix(" is not set"));
+        if let Some(name) = off {
+            symbols.insert(name.to_owned(), "n".to_owned());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let (name, value) = line
+                .strip_prefix("CONFIG_")
+                .and_then(|rest| rest.split_once('='))
+                .with_context(|| format!("not a line of a kernel configuration: {line}"))?;
+            symbols.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Ok(symbols)
+}
+
+/// The fragments of a configuration merged.
+fn wanted(paths: &Paths, config: &Config) -> Result<Symbols> {
+    let mut merged = Symbols::new();
+    for fragment in &config.fragments {
+        let file = paths.data().join(format!("kernel/{fragment}.config"));
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        merged.extend(symbols(&text).with_context(|| format!("in {}", file.display()))?);
+    }
+    Ok(merged)
+}
+
+/// The text of a fragment that asks for `symbols`.
+fn fragment(symbols: &Symbols) -> String {
+    symbols
+        .iter()
+        .map(|(name, value)| match value.as_str() {
+            "n" => format!("# CONFIG_{name} is not set\n"),
+            value => format!("CONFIG_{name}={value}\n"),
+        })
+        .collect()
+}
+
+/// Symbols that the final configuration has otherwise than asked, as lines.
+fn unmet(wanted: &Symbols, have: &Symbols) -> Vec<String> {
+    let off = "n".to_owned();
+    wanted
+        .iter()
+        .filter_map(|(name, want)| {
+            let have = have.get(name).unwrap_or(&off);
+            (have != want).then(|| format!("CONFIG_{name}: asked for {want}, is {have}"))
+        })
+        .collect()
+}
+
+/// What a build directory was made from. Kept in it once the build is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    source_version: String,
+    source_id: String,
+    config_sha256: String,
+    toolchain: String,
+}
+
+const STAMP: &str = "lab-stamp.json";
+
+impl Stamp {
+    fn read(build_dir: &Path) -> Option<Self> {
+        let text = fs::read_to_string(build_dir.join(STAMP)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn write(&self, build_dir: &Path) -> Result<()> {
+        let text = serde_json::to_string(self).context("a stamp has no JSON form")?;
+        let file = build_dir.join(STAMP);
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Whether make can carry on from what `other` left behind: it sees changed
+    /// files and symbols, not another compiler or release.
+    fn continues(&self, other: &Self) -> bool {
+        self.toolchain == other.toolchain && self.source_version == other.source_version
+    }
+}
+
+/// While a build runs and after it failed, in place of [`STAMP`].
+const PARTIAL: &str = "lab-partial.json";
+
+/// The kernel image that make leaves, below the build directory.
+fn image(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "arch/arm64/boot/Image",
+        Arch::Arm => "arch/arm/boot/zImage",
+        Arch::X86_64 => "arch/x86/boot/bzImage",
+    }
+}
+
+/// A source tree ready to build.
+struct Tree {
+    dir: PathBuf,
+    id: String,
+    /// The id does not say all: files differ from the commit.
+    dirty: bool,
+}
+
+/// Builds a kernel, or finds that nothing changed since it was built.
+pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Result<Kernel> {
+    let paths = &lab.paths;
+    let config = config(paths, config_name)?;
+    if config.arch != arch {
+        bail!(
+            "the configuration {config_name} is for {}, not for {arch}",
+            config.arch
+        );
+    }
+    let source = Source::ensure(paths, &lab.ui)?;
+    let tree = match *variant {
+        Variant::Stock => Tree {
+            dir: source.dir.clone(),
+            id: source.base.clone(),
+            dirty: false,
+        },
+        Variant::Series { upto } => {
+            let (dir, id) = series::checkout(paths, &lab.ui, &source, upto)?;
+            Tree {
+                dir,
+                id,
+                dirty: false,
+            }
+        }
+        Variant::Tree => {
+            let (id, dirty) = series::tree_state(paths)?;
+            Tree {
+                dir: paths.linux(),
+                id,
+                dirty,
+            }
+        }
+    };
+
+    let wanted = wanted(paths, &config)?;
+    let text = fragment(&wanted);
+    let stamp = Stamp {
+        source_version: source.version.clone(),
+        source_id: tree.id.clone(),
+        config_sha256: format!("{:x}", Sha256::digest(&text)),
+        toolchain: lab.toolchain.key().to_owned(),
+    };
+    let stock_dir = stock_dir(paths, config_name, &stamp);
+    let build_dir = match variant {
+        Variant::Stock => stock_dir.clone(),
+        _ => paths.build().join(format!("{variant}-{config_name}")),
+    };
+
+    // The stock build is shared by all clones; nobody copies it while it is made.
+    let lock = host::lock_cache(paths, &lab.ui, &format!("build-{config_name}"))?;
+    let fresh = !tree.dirty
+        && Stamp::read(&build_dir).as_ref() == Some(&stamp)
+        && build_dir.join(image(arch)).is_file();
+    if !fresh {
+        prepare(lab, variant, &build_dir, &stock_dir, &stamp)?;
+        if *variant != Variant::Stock {
+            drop(lock);
+        }
+        let step = lab
+            .ui
+            .step(format!("Building the {variant} kernel ({config_name})"));
+        let log = paths.log(&format!("build-{variant}-{config_name}"));
+        process::fresh_log(&log)?;
+        let build = Build {
+            lab,
+            arch,
+            tree: &tree,
+            build_dir: &build_dir,
+            log: &log,
+        };
+        let compiled = build.run(&wanted, &text, &step)?;
+        stamp.write(&build_dir)?;
+        step.done(format!("{compiled} files compiled"));
+    }
+
+    let release = build_dir.join("include/config/kernel.release");
+    Ok(Kernel {
+        variant: *variant,
+        config: config_name.to_owned(),
+        arch,
+        image: build_dir.join(image(arch)),
+        release: fs::read_to_string(&release)
+            .with_context(|| format!("cannot read {}", release.display()))?
+            .trim()
+            .to_owned(),
+        source_dir: tree.dir,
+        source_version: stamp.source_version,
+        source_id: if tree.dirty {
+            format!("{}-dirty", tree.id)
+        } else {
+            tree.id
+        },
+        config_sha256: stamp.config_sha256,
+    })
+}
+
+fn stock_dir(paths: &Paths, config: &str, stamp: &Stamp) -> PathBuf {
+    let key = key(&[
+        &stamp.source_version,
+        &stamp.config_sha256,
+        &stamp.toolchain,
+    ]);
+    paths.cache.join(format!("build-stock-{config}-{key}"))
+}
+
+/// Makes the build directory, keeping what make can carry on from. A new one starts
+/// as a copy of the stock build: source trees are copies of the stock tree with its
+/// file times, so make then compiles only what the patches change.
+fn prepare(
+    lab: &Lab,
+    variant: &Variant,
+    build_dir: &Path,
+    stock_dir: &Path,
+    stamp: &Stamp,
+) -> Result<()> {
+    let paths = &lab.paths;
+    let old = Stamp::read(build_dir).or_else(|| {
+        let text = fs::read_to_string(build_dir.join(PARTIAL)).ok()?;
+        serde_json::from_str(&text).ok()
+    });
+    if !old.is_some_and(|old| stamp.continues(&old)) {
+        // The cache and the clone may be on different file systems.
+        let parent = build_dir.parent().unwrap_or(build_dir);
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        host::check_space(parent, 3, "a kernel build")?;
+        if build_dir.exists() {
+            fs::remove_dir_all(build_dir)
+                .with_context(|| format!("cannot remove {}", build_dir.display()))?;
+        }
+        let temporary = temporary(build_dir)?;
+        if *variant != Variant::Stock && Stamp::read(stock_dir).is_some() {
+            let step = lab.ui.step("Starting from the stock build");
+            copy(stock_dir, &temporary)?;
+            step.done("");
+        } else {
+            fs::create_dir(&temporary)
+                .with_context(|| format!("cannot make {}", temporary.display()))?;
+        }
+        finish(&temporary, build_dir)?;
+        if *variant == Variant::Stock {
+            prune(build_dir)?;
+        }
+    }
+    let partial = serde_json::to_string(stamp).context("a stamp has no JSON form")?;
+    fs::write(build_dir.join(PARTIAL), partial)
+        .with_context(|| format!("cannot write into {}", build_dir.display()))?;
+    match fs::remove_file(build_dir.join(STAMP)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot write into {}", build_dir.display()))
+        }
+        _ => fs::create_dir_all(paths.ccache()).context("cannot make the ccache directory"),
+    }
+}
+
+/// How many stock builds of a configuration stay in the cache: clones may stand at
+/// different versions of it.
+const STOCK_BUILDS: usize = 3;
+
+/// Removes the oldest stock builds beside `build_dir`, whose names differ in the key.
+fn prune(build_dir: &Path) -> Result<()> {
+    let name = build_dir.file_name().unwrap_or_default().to_string_lossy();
+    let (Some(parent), Some((stem, _))) = (build_dir.parent(), name.rsplit_once('-')) else {
+        return Ok(());
+    };
+    let mut builds = Vec::new();
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let other = entry.file_name().to_string_lossy().into_owned();
+        if other
+            .rsplit_once('-')
+            .is_some_and(|(other, _)| other == stem)
+        {
+            builds.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    builds.sort();
+    let excess = builds.len().saturating_sub(STOCK_BUILDS);
+    for (_, old) in builds
+        .into_iter()
+        .take(excess)
+        .filter(|(_, old)| old != build_dir)
+    {
+        fs::remove_dir_all(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+    }
+    Ok(())
+}
+
+/// `cp -a`, sharing blocks where the file system can.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    process::output(
+        Command::new("cp")
+            .args(["--archive", "--reflink=auto"])
+            .arg(from)
+            .arg(to),
+    )
+    .with_context(|| format!("cannot copy {}", from.display()))
+    .map(drop)
+}
+
+/// One build: make with the same paths, names and dates everywhere, so that ccache
+/// finds objects made in another clone.
+struct Build<'a> {
+    lab: &'a Lab,
+    arch: Arch,
+    tree: &'a Tree,
+    build_dir: &'a Path,
+    log: &'a Path,
+}
+
+impl Build<'_> {
+    /// How many files were compiled.
+    fn run(&self, wanted: &Symbols, text: &str, step: &Step) -> Result<usize> {
+        step.note("configuring");
+        let request = self.build_dir.join("lab.config");
+        fs::write(&request, text).with_context(|| format!("cannot write {}", request.display()))?;
+        let mut make = self.make();
+        make.env("KCONFIG_ALLCONFIG", "/build/lab.config")
+            .arg("allnoconfig");
+        process::run_logged(&mut make, self.log, |_| ())?;
+        self.check(wanted)?;
+
+        let mut compiled = 0;
+        let target = Path::new(image(self.arch)).file_name().unwrap_or_default();
+        process::run_logged(self.make().arg(target), self.log, |line| {
+            let mut words = line.split_whitespace();
+            if let (true, Some("CC" | "AS" | "RUSTC"), Some(file)) =
+                (line.starts_with("  "), words.next(), words.last())
+            {
+                compiled += 1;
+                step.note(format!("{compiled} files compiled, {file}"));
+            }
+        })?;
+        Ok(compiled)
+    }
+
+    /// Kconfig drops what it cannot have without a word; say it.
+    fn check(&self, wanted: &Symbols) -> Result<()> {
+        let file = self.build_dir.join(".config");
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let unmet = unmet(wanted, &symbols(&text)?);
+        if !unmet.is_empty() {
+            bail!(
+                "the kernel configuration is not what was asked for; see the dependencies of \
+                 these symbols, and lab/data/kernel/:\n{}",
+                unmet.join("\n")
+            );
+        }
+        Ok(())
+    }
+
+    fn make(&self) -> Command {
+        let binds = [
+            Bind::read_only(&self.tree.dir, "/linux"),
+            Bind::writable(self.build_dir, "/build"),
+            Bind::writable(self.lab.paths.ccache(), "/ccache"),
+        ];
+        let mut make = self.lab.toolchain.command(&binds, "make");
+        let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
+        make.env("CCACHE_DIR", "/ccache")
+            .env("CCACHE_MAXSIZE", "10G")
+            .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 2026")
+            .env("KBUILD_BUILD_VERSION", "1")
+            .env("KBUILD_BUILD_USER", "lab")
+            .env("KBUILD_BUILD_HOST", "lab")
+            // Set though empty: otherwise a "+" marks a tree that is not a release.
+            .env("LOCALVERSION", "")
+            .args(["-C", "/linux", "O=/build", "LLVM=-19"])
+            .args(["CC=ccache clang-19", "HOSTCC=ccache clang-19"])
+            .arg(format!("ARCH={}", self.arch.kernel()))
+            .arg(format!("-j{jobs}"));
+        make
+    }
+}
+
+/// `build`: arguments.
+#[derive(Debug, clap::Args)]
+pub struct BuildArgs {
+    /// Build the Debian source as it is
+    #[arg(long, group = "what")]
+    stock: bool,
+    /// Build stock with patches/ applied (the default)
+    #[arg(long, group = "what")]
+    patched: bool,
+    /// Build the worktree linux/ as it stands
+    #[arg(long, group = "what")]
+    tree: bool,
+    /// With --patched: apply only the first N patches
+    #[arg(long, value_name = "N", conflicts_with_all = ["stock", "tree"])]
+    patches: Option<usize>,
+    /// A name from lab/data/kernel/configs.toml
+    #[arg(default_value = "arm64-kasan")]
+    config: String,
+}
+
+/// The verb `build`.
+pub fn build_verb(lab: &Lab, args: BuildArgs) -> Result<ExitCode> {
+    let variant = match (args.stock, args.tree) {
+        (true, _) => Variant::Stock,
+        (_, true) => Variant::Tree,
+        _ => Variant::Series { upto: args.patches },
+    };
+    let arch = config(&lab.paths, &args.config)?.arch;
+    let kernel = build(lab, &variant, &args.config, arch)?;
+    println!(
+        "{} {} {}",
+        kernel.release,
+        kernel.source_id,
+        kernel.image.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fragments_merge_and_print() -> Result<()> {
+        let mut merged = symbols("# a comment\nCONFIG_A=y\nCONFIG_S=\"x=y\"\n")?;
+        merged.extend(symbols("# CONFIG_A is not set\nCONFIG_N=8\n")?);
+        assert_eq!(
+            fragment(&merged),
+            "# CONFIG_A is not set\nCONFIG_N=8\nCONFIG_S=\"x=y\"\n"
+        );
+        assert!(symbols("FOO=y").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn dropped_symbols_are_named() -> Result<()> {
+        let wanted = symbols("CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_D=8\n")?;
+        let have = symbols("CONFIG_A=y\nCONFIG_D=4\n# CONFIG_B is not set\n")?;
+        assert_eq!(
+            unmet(&wanted, &have),
+            ["CONFIG_B: asked for y, is n", "CONFIG_D: asked for 8, is 4"]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn every_committed_configuration_reads() -> Result<()> {
+        let paths = Paths::find()?;
+        for (name, config) in configs(&paths)? {
+            assert!(!config.about.is_empty(), "{name}");
+            assert!(!wanted(&paths, &config)?.is_empty(), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn make_does_not_carry_on_over_a_new_compiler() {
+        let stamp = |toolchain: &str, source_id: &str| Stamp {
+            source_version: "1".into(),
+            source_id: source_id.into(),
+            config_sha256: "c".into(),
+            toolchain: toolchain.into(),
+        };
+        assert!(stamp("a", "x").continues(&stamp("a", "y")));
+        assert!(!stamp("a", "x").continues(&stamp("b", "x")));
+    }
+}

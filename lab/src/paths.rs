@@ -1,0 +1,110 @@
+//! Where things are: the clone, what is generated in it, and the user's cache.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The two roots under which the lab reads and writes. Nothing else on the
+/// machine is touched.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The repository.
+    pub clone: PathBuf,
+    /// What every clone of this user shares: toolchain, kernel source, ccache.
+    pub cache: PathBuf,
+}
+
+impl Paths {
+    /// Looks for the clone above the current directory and makes the directories
+    /// that everything else expects.
+    pub fn find() -> Result<Self> {
+        let paths = Self {
+            clone: find_clone()?,
+            cache: find_cache()?,
+        };
+        for dir in [paths.logs(), paths.locks(), paths.tools()] {
+            std::fs::create_dir_all(&dir)
+                .with_context(|| format!("cannot make the directory {}", dir.display()))?;
+        }
+        Ok(paths)
+    }
+
+    /// Everything generated in the clone; git-ignored.
+    pub fn out(&self) -> PathBuf {
+        self.clone.join("out")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.out().join("logs")
+    }
+
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs().join(format!("{name}.log"))
+    }
+
+    /// The lab's own data files (`lab/data`).
+    pub fn data(&self) -> PathBuf {
+        self.clone.join("lab/data")
+    }
+
+    /// The series, the product of this repository.
+    pub fn patches(&self) -> PathBuf {
+        self.clone.join("patches")
+    }
+
+    /// The developer's kernel worktree; git-ignored.
+    pub fn linux(&self) -> PathBuf {
+        self.clone.join("linux")
+    }
+
+    /// Kernel trees made from patches/.
+    pub fn src(&self) -> PathBuf {
+        self.out().join("src")
+    }
+
+    /// Build directories (`O=`) of this clone.
+    pub fn build(&self) -> PathBuf {
+        self.out().join("build")
+    }
+
+    pub fn ccache(&self) -> PathBuf {
+        self.cache.join("ccache")
+    }
+
+    /// Programs that the lab itself needs, taken from Debian packages.
+    pub fn tools(&self) -> PathBuf {
+        self.cache.join("tools")
+    }
+
+    pub fn locks(&self) -> PathBuf {
+        self.cache.join("locks")
+    }
+}
+
+fn find_clone() -> Result<PathBuf> {
+    let start = env::current_dir().context("the current directory is gone")?;
+    let marker = |dir: &Path| dir.join("lab/data/kernel").is_dir();
+    // `cargo lab` is `cargo run`, which says where the package is.
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let of_package = package.as_deref().and_then(Path::parent);
+    match start.ancestors().chain(of_package).find(|dir| marker(dir)) {
+        Some(dir) => Ok(dir.to_path_buf()),
+        None => bail!(
+            "{} is not inside a clone of this repository; change into one",
+            start.display()
+        ),
+    }
+}
+
+fn find_cache() -> Result<PathBuf> {
+    let absolute = |name: &str| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set; set one to an absolute path")?;
+    Ok(base.join("cargo-lab"))
+}

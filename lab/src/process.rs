@@ -1,0 +1,289 @@
+//! Child processes: logged, killed when the lab is, and never left behind.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Process groups to kill on Ctrl-C.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// The exit status after Ctrl-C or SIGTERM, as shells have it.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Makes Ctrl-C, SIGTERM and SIGHUP kill every child and set [`interrupted`].
+/// The verb then fails by itself; a second signal ends the lab at once.
+pub fn handle_signals() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(EXIT_INTERRUPTED.into());
+        }
+        for group in groups().iter() {
+            kill_group(*group);
+        }
+    })
+    .context("cannot install the signal handler")
+}
+
+/// Ctrl-C or SIGTERM was seen. Loops without a child process ask this.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Fails when Ctrl-C or SIGTERM was seen.
+pub fn check_interrupted() -> Result<()> {
+    if interrupted() {
+        bail!("interrupted");
+    }
+    Ok(())
+}
+
+fn groups() -> std::sync::MutexGuard<'static, Vec<Pid>> {
+    GROUPS
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn kill_group(group: Pid) {
+    // ESRCH: it has ended already, which is what is wanted.
+    let _ = killpg(group, Signal::SIGKILL);
+}
+
+/// A child in a process group of its own, killed when this is dropped, on
+/// Ctrl-C, and (through [`crate::toolchain::Toolchain::command`]) when the lab
+/// dies in any other way.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    group: Pid,
+}
+
+impl Running {
+    /// Starts `cmd`. Pipes asked for with `cmd.stdout(Stdio::piped())` and so on
+    /// are taken from [`Running::child`].
+    pub fn spawn(cmd: &mut Command) -> Result<Self> {
+        cmd.process_group(0);
+        // Held over the spawn: the handler sees either no child yet or its group.
+        let mut groups = groups();
+        check_interrupted()?;
+        let child = cmd.spawn().with_context(|| cannot_start(cmd))?;
+        let group = Pid::from_raw(i32::try_from(child.id()).context("process id out of range")?);
+        groups.push(group);
+        Ok(Self { child, group })
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.child.wait().context("cannot wait for a child process")
+    }
+
+    pub fn kill(&mut self) {
+        kill_group(self.group);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A child that was waited for has no group to kill, and its number may be
+        // another's by now; `try_wait` tells without a second wait.
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            self.kill();
+            let _ = self.child.wait();
+        }
+        groups().retain(|group| *group != self.group);
+    }
+}
+
+fn cannot_start(cmd: &Command) -> String {
+    format!("cannot run {}", cmd.get_program().to_string_lossy())
+}
+
+/// `program arg arg`, for logs.
+fn shown(cmd: &Command) -> String {
+    std::iter::once(cmd.get_program())
+        .chain(cmd.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs `cmd` to its end with standard output and error appended to `log`, each
+/// line also given to `on_line`. When it fails the error names the log and shows
+/// its last 20 lines.
+pub fn run_logged(cmd: &mut Command, log: &Path, mut on_line: impl FnMut(&str)) -> Result<()> {
+    let mut file = append(log)?;
+    let cannot_write = || format!("cannot write {}", log.display());
+    writeln!(file, "$ {}", shown(cmd)).with_context(cannot_write)?;
+
+    let (read, write) = nix::unistd::pipe().context("cannot make a pipe")?;
+    let second = write.try_clone().context("cannot duplicate a pipe")?;
+    cmd.stdin(Stdio::null()).stdout(write).stderr(second);
+    let running = Running::spawn(cmd);
+    // `cmd` keeps its ends of the pipe open; without this the read never ends.
+    cmd.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut running = running?;
+
+    let mut tail = VecDeque::new();
+    let mut reader = BufReader::new(File::from(read));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .context("cannot read a child's output")?;
+        if length == 0 {
+            break;
+        }
+        file.write_all(&line).with_context(cannot_write)?;
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        on_line(text);
+        if tail.len() == 20 {
+            tail.pop_front();
+        }
+        tail.push_back(text.to_owned());
+    }
+    let status = running.wait()?;
+    check_interrupted()?;
+    if !status.success() {
+        let tail = Vec::from(tail).join("\n");
+        bail!(
+            "{} failed ({status}); the whole log is {}; it ends:\n{tail}",
+            cmd.get_program().to_string_lossy(),
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+/// Runs `cmd` to its end and gives its standard output; the error has what it
+/// said on standard error.
+pub fn output(cmd: &mut Command) -> Result<String> {
+    let bytes = output_bytes(cmd)?;
+    String::from_utf8(bytes).with_context(|| format!("{} printed no UTF-8", shown(cmd)))
+}
+
+/// As [`output`], for output that need not be text.
+pub fn output_bytes(cmd: &mut Command) -> Result<Vec<u8>> {
+    let (status, stdout, stderr) = capture(cmd)?;
+    if !status.success() {
+        bail!("`{}` failed ({status}):\n{}", shown(cmd), stderr.trim_end());
+    }
+    Ok(stdout)
+}
+
+/// Runs `cmd` to its end; exit status, standard output, standard error.
+pub fn capture(cmd: &mut Command) -> Result<(ExitStatus, Vec<u8>, String)> {
+    use std::io::{Read, Seek};
+    // A file takes standard error, so that neither pipe can fill up unread.
+    let mut errors = tempfile::tempfile().context("cannot make a temporary file")?;
+    let for_child = errors.try_clone().context("cannot duplicate a file")?;
+    cmd.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(for_child);
+    let mut running = Running::spawn(cmd)?;
+    let mut stdout = Vec::new();
+    if let Some(mut pipe) = running.child().stdout.take() {
+        pipe.read_to_end(&mut stdout)
+            .with_context(|| format!("cannot read the output of {}", shown(cmd)))?;
+    }
+    let status = running.wait()?;
+    check_interrupted()?;
+    let mut stderr = Vec::new();
+    errors
+        .rewind()
+        .and_then(|()| errors.read_to_end(&mut stderr))?;
+    Ok((
+        status,
+        stdout,
+        String::from_utf8_lossy(&stderr).into_owned(),
+    ))
+}
+
+/// Opens a log to append to, with its directory made.
+fn append(log: &Path) -> Result<File> {
+    if let Some(dir) = log.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot write {}", log.display()))
+}
+
+/// Empties a log that an earlier run left, so that `run_logged` starts it anew.
+pub fn fresh_log(log: &Path) -> Result<()> {
+    append(log)?
+        .set_len(0)
+        .with_context(|| format!("cannot write {}", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_logged_gives_lines_and_appends() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("a/log");
+        let mut lines = Vec::new();
+        for _ in 0..2 {
+            let mut sh = Command::new("sh");
+            sh.args(["-c", "echo out; echo err >&2"]);
+            run_logged(&mut sh, &log, |line| lines.push(line.to_owned()))?;
+        }
+        assert_eq!(lines, ["out", "err", "out", "err"]);
+        assert_eq!(fs::read_to_string(&log)?.matches("out\n").count(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failure_names_the_log_and_shows_its_end() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("log");
+        let mut sh = Command::new("sh");
+        sh.args(["-c", "seq 30; exit 3"]);
+        let error = match run_logged(&mut sh, &log, |_| ()) {
+            Err(error) => error.to_string(),
+            Ok(()) => bail!("it should have failed"),
+        };
+        assert!(error.contains("exit status: 3"), "{error}");
+        assert!(error.contains(&log.display().to_string()), "{error}");
+        assert!(
+            error.contains("\n11\n") && !error.contains("\n10\n"),
+            "{error}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn output_reports_standard_error() {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", "echo why >&2; exit 1"]);
+        let error = output(&mut sh).map_err(|error| error.to_string());
+        assert!(error.is_err_and(|text| text.contains("why")));
+    }
+
+    #[test]
+    fn a_dropped_child_is_dead() -> Result<()> {
+        let mut running = Running::spawn(Command::new("sleep").arg("1000"))?;
+        let pid = running.child().id();
+        drop(running);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        Ok(())
+    }
+}

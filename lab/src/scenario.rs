@@ -1,0 +1,89 @@
+//! Scenarios: which test program runs with which settings, and what must come out,
+//! as data files.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use crate::machine::{load_named, names};
+use crate::paths::Paths;
+
+/// One file of `lab/data/scenarios/`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// The file's name.
+    #[serde(skip)]
+    pub name: String,
+    /// Its place in tables.
+    pub order: u32,
+    pub title: String,
+    /// A program of `lab/guest/`.
+    pub program: String,
+    /// Processes that every unbind has to find reading.
+    pub readers: u32,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// How often the program unbinds, when that is not a setting.
+    pub fixed_cycles: Option<u32>,
+    pub unbind_limit_ms: u64,
+    /// What a cycle may take, for the time limit of the boot.
+    pub cycle_seconds: u64,
+    /// The path under test: names of functions; a last `*` stands for anything.
+    pub path: Vec<String>,
+    /// The KTAP tests, all of them, that a kernel has to pass.
+    pub tests: Vec<String>,
+}
+
+impl Scenario {
+    pub fn load(paths: &Paths, name: &str) -> Result<Self> {
+        let mut scenario: Self = load_named(&paths.data().join("scenarios"), "scenario", name)?;
+        name.clone_into(&mut scenario.name);
+        Ok(scenario)
+    }
+
+    /// All of them, in table order.
+    pub fn load_all(paths: &Paths) -> Result<Vec<Self>> {
+        let mut all = names(&paths.data().join("scenarios"))?
+            .iter()
+            .map(|name| Self::load(paths, name))
+            .collect::<Result<Vec<_>>>()?;
+        all.sort_by_key(|it| it.order);
+        Ok(all)
+    }
+
+    /// The cycles that a run asked for `wanted` makes.
+    pub fn cycles(&self, wanted: u32) -> u32 {
+        self.fixed_cycles.unwrap_or(wanted)
+    }
+
+    pub fn is_on_path(&self, function: &str) -> bool {
+        self.path.iter().any(|name| match name.strip_suffix('*') {
+            Some(start) => function.starts_with(start),
+            None => function == name,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn the_three_scenarios_of_the_report_load_in_order() -> Result<()> {
+        let paths = Paths {
+            clone: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
+            cache: PathBuf::new(),
+        };
+        let all = Scenario::load_all(&paths)?;
+        let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["controller-unbind", "flash-unbind", "held-fd"]);
+        assert!(all[0].is_on_path("mtd_read_oob_std"));
+        assert!(!all[0].is_on_path("mtd_readx"));
+        assert_eq!((all[0].cycles(7), all[2].cycles(7)), (7, 4));
+        Ok(())
+    }
+}

@@ -1,0 +1,987 @@
+//! The series: patches/ applied to a tree, and a tree written back to patches/.
+//!
+//! patches/ is the source of truth. It is applied with plain `git am` by a pinned
+//! committer, so that commit ids are the same everywhere, in a sparse worktree, so
+//! that only files which differ in the end change in the tree that is built.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, bail};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::git;
+use crate::host;
+use crate::kernel::Lab;
+use crate::paths::Paths;
+use crate::process::{self, Running};
+use crate::source::{BASE, Source};
+use crate::toolchain::{finish, key, temporary};
+use crate::ui::Ui;
+
+/// The branch of linux/ that is exported.
+const BRANCH: &str = "series";
+
+/// In linux/: the commit that patches/ held when `tree` or `export` last ran.
+const SYNCED: &str = "refs/lab/synced";
+
+/// In the build repository: the whole series.
+const APPLIED: &str = "refs/lab/series";
+
+/// Lists, in patches/, the files that `export` wrote outside it.
+const EXPORTED: &str = "EXPORTED";
+
+/// Names that belong to this repository, which no kernel file may take.
+const OWN_NAMES: &[&str] = &[
+    ".cargo",
+    ".ci",
+    ".git",
+    ".gitignore",
+    "Cargo.lock",
+    "Cargo.toml",
+    "DESIGN.md",
+    "README.md",
+    "backports",
+    "lab",
+    "linux",
+    "out",
+    "patches",
+    "target",
+];
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub patches: usize,
+    pub exported: usize,
+    /// One line each, saying what to do; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+// Patches as files.
+
+/// A file of patches/.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Patch {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+static PATCH_NAME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^(\d{4})-.*\.patch$").expect("a constant expression"));
+
+/// The patches in a directory in order; none when there is no directory.
+fn read_patches(dir: &Path) -> Result<Vec<Patch>> {
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".patch") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    check_names(&names)?;
+    names
+        .into_iter()
+        .map(|name| {
+            let file = dir.join(&name);
+            let bytes =
+                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            Ok(Patch { name, bytes })
+        })
+        .collect()
+}
+
+/// Numbers must run from 0001 without gaps, or the order is not what it seems.
+fn check_names(names: &[String]) -> Result<()> {
+    for (index, name) in names.iter().enumerate() {
+        let number = PATCH_NAME
+            .captures(name)
+            .and_then(|captures| captures[1].parse::<usize>().ok());
+        if number != Some(index + 1) {
+            bail!(
+                "patches/{name} should be number {:04}; the patches are numbered from 0001 \
+                 without gaps",
+                index + 1
+            );
+        }
+    }
+    Ok(())
+}
+
+/// For each number of patches, a key of the tree they make on `base`.
+fn prefix_keys(base: &str, patches: &[Patch]) -> Vec<String> {
+    let mut keys = vec![key(&[base])];
+    for patch in patches {
+        let last = keys[keys.len() - 1].clone();
+        keys.push(key(&[&last, &String::from_utf8_lossy(&patch.bytes)]));
+    }
+    keys
+}
+
+/// Files that a patch touches.
+fn touched(patch: &[u8]) -> BTreeSet<String> {
+    String::from_utf8_lossy(patch)
+        .lines()
+        .filter_map(|line| line.strip_prefix("diff --git a/"))
+        // Of a rename both names count; spaces in names do not occur.
+        .filter_map(|names| names.split_once(" b/"))
+        .flat_map(|(old, new)| [old.to_owned(), new.to_owned()])
+        .collect()
+}
+
+// The tree that is built.
+
+/// What out/src/series.json remembers: which prefix of the series is which commit.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Applied {
+    base: String,
+    commits: BTreeMap<String, String>,
+}
+
+/// The repository in out/src that patches/ is applied in.
+struct Repository {
+    /// Its checked-out tree, which is built.
+    dir: PathBuf,
+    /// A sparse worktree for `git am`.
+    am: PathBuf,
+    state: PathBuf,
+    applied: Applied,
+}
+
+impl Repository {
+    fn open(paths: &Paths, source: &Source) -> Result<Self> {
+        let src = paths.src();
+        fs::create_dir_all(&src).with_context(|| format!("cannot make {}", src.display()))?;
+        let dir = src.join("series");
+        let state = src.join("series.json");
+        let applied: Applied = fs::read_to_string(&state)
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        let usable = applied.base == source.base
+            && git::line(&dir, ["rev-parse", "--verify", "base^{commit}"])
+                .is_ok_and(|base| base == source.base);
+        process::check_interrupted()?;
+        let am = src.join("am");
+        if usable {
+            return Ok(Self {
+                dir,
+                am,
+                state,
+                applied,
+            });
+        }
+        for old in [&dir, &am] {
+            if old.exists() {
+                fs::remove_dir_all(old)
+                    .with_context(|| format!("cannot remove {}", old.display()))?;
+            }
+        }
+        let temporary = temporary(&dir)?;
+        clone(source, &temporary)?;
+        finish(&temporary, &dir)?;
+        let applied = Applied {
+            base: source.base.clone(),
+            commits: BTreeMap::new(),
+        };
+        let repository = Self {
+            dir,
+            am,
+            state,
+            applied,
+        };
+        repository.save()?;
+        Ok(repository)
+    }
+
+    fn save(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.applied).context("no JSON form")?;
+        fs::write(&self.state, text)
+            .with_context(|| format!("cannot write {}", self.state.display()))
+    }
+
+    /// The commit of `patches` on the base; applies what was not applied before.
+    fn apply(&mut self, ui: &Ui, patches: &[Patch]) -> Result<String> {
+        let keys = prefix_keys(&self.applied.base, patches);
+        self.applied
+            .commits
+            .insert(keys[0].clone(), self.applied.base.clone());
+        let known = |index: &usize| self.applied.commits.contains_key(&keys[*index]);
+        let start = (0..keys.len()).rev().find(known).unwrap_or(0);
+        let mut commit = self.applied.commits[&keys[start]].clone();
+        if start < patches.len() {
+            let step = ui.step(format!(
+                "Applying patches {} to {}",
+                start + 1,
+                patches.len()
+            ));
+            self.start_am(&patches[start..], &commit)?;
+            for (patch, key) in patches.iter().zip(&keys[1..]).skip(start) {
+                step.note(patch.name.as_str());
+                self.am(patch)?;
+                commit = git::line(&self.am, ["rev-parse", "HEAD"])?;
+                self.applied.commits.insert(key.clone(), commit.clone());
+            }
+            self.applied.commits.retain(|key, _| keys.contains(key));
+            self.save()?;
+            step.done("");
+        }
+        Ok(commit)
+    }
+
+    /// Makes the worktree for `git am`, with only the files that `patches` touch.
+    fn start_am(&self, patches: &[Patch], commit: &str) -> Result<()> {
+        if self.am.exists() {
+            fs::remove_dir_all(&self.am)
+                .with_context(|| format!("cannot remove {}", self.am.display()))?;
+        }
+        git::run(&self.dir, ["worktree", "prune"])?;
+        process::output(
+            git::git(&self.dir)
+                .args(["worktree", "add", "--quiet", "--detach", "--no-checkout"])
+                .arg(&self.am)
+                .arg(commit),
+        )?;
+        let files: BTreeSet<String> = patches
+            .iter()
+            .flat_map(|patch| touched(&patch.bytes))
+            .collect();
+        let patterns: Vec<String> = files.iter().map(|file| format!("/{file}")).collect();
+        process::output(
+            git::git(&self.am)
+                .args(["sparse-checkout", "set", "--no-cone", "/Kconfig"])
+                .args(patterns),
+        )?;
+        git::run(&self.am, ["reset", "--quiet", "--hard", commit])
+    }
+
+    fn am(&self, patch: &Patch) -> Result<()> {
+        let mut command = git::git(&self.am);
+        command.args([
+            "am",
+            "--quiet",
+            "--no-3way",
+            "--no-gpg-sign",
+            "--keep-non-patch",
+        ]);
+        let (success, said) = feed(&mut command, &patch.bytes)?;
+        if !success {
+            // A mail that is not a patch leaves nothing to abort.
+            let _ = git::run(&self.am, ["am", "--abort"]);
+            let errors: Vec<&str> = said
+                .lines()
+                .filter(|line| line.starts_with("error:"))
+                .collect();
+            bail!(
+                "patches/{} does not apply:\n{}",
+                patch.name,
+                errors.join("\n")
+            );
+        }
+        Ok(())
+    }
+
+    /// Brings the tree that is built to `commit`, touching only what differs.
+    fn checkout(&self, ui: &Ui, source: &Source, commit: &str) -> Result<()> {
+        populate(ui, source, &self.dir)?;
+        // Left by an interrupted run; the clone's lock says that nobody else is here.
+        let _ = fs::remove_file(self.dir.join(".git/index.lock"));
+        git::run(
+            &self.dir,
+            ["checkout", "--quiet", "--force", "--detach", commit],
+        )
+    }
+}
+
+/// Runs a command with `input` on its standard input; whether it succeeded, and all
+/// it said.
+fn feed(command: &mut Command, input: &[u8]) -> Result<(bool, String)> {
+    use std::io::{Read, Seek};
+    let mut said = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+    file.write_all(input).and_then(|()| file.rewind())?;
+    command
+        .stdin(file)
+        .stdout(said.try_clone()?)
+        .stderr(said.try_clone()?);
+    let success = Running::spawn(command)?.wait()?.success();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    process::check_interrupted()?;
+    let mut text = Vec::new();
+    said.rewind()?;
+    said.read_to_end(&mut text)?;
+    Ok((success, String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// A clone of the stock repository that shares its objects, with nothing checked out.
+fn clone(source: &Source, dir: &Path) -> Result<()> {
+    let parent = dir.parent().unwrap_or(dir);
+    process::output(
+        git::git(parent)
+            .args(["clone", "--quiet", "--shared", "--no-checkout"])
+            .arg(&source.dir)
+            .arg(dir),
+    )?;
+    git::configure(dir)?;
+    git::run(dir, ["remote", "remove", "origin"])?;
+    git::run(dir, ["update-ref", "--no-deref", "HEAD", &source.base])?;
+    git::run(dir, ["branch", "--quiet", "--delete", "--force", BASE])?;
+    git::run(dir, ["tag", BASE, &source.base])
+}
+
+/// Checks the base out by copying the stock tree with its file times: what the series
+/// does not touch is then older than the stock build. The index comes last and says
+/// that the tree is whole.
+fn populate(ui: &Ui, source: &Source, dir: &Path) -> Result<()> {
+    let index = dir.join(".git/index");
+    if index.exists() {
+        return Ok(());
+    }
+    host::check_space(dir, 3, "a kernel tree")?;
+    let step = ui.step("Copying the kernel source");
+    let mut copy = Command::new("cp");
+    copy.args(["--archive", "--reflink=auto", "--target-directory"])
+        .arg(dir);
+    for entry in fs::read_dir(&source.dir)? {
+        let entry = entry?;
+        if entry.file_name() != ".git" {
+            copy.arg(entry.path());
+        }
+    }
+    process::output(&mut copy).context("cannot copy the kernel source")?;
+    let new = index.with_extension("lab");
+    fs::copy(source.dir.join(".git/index"), &new)
+        .and_then(|_| fs::rename(&new, &index))
+        .context("cannot copy the index of the kernel source")?;
+    step.done("");
+    Ok(())
+}
+
+/// The stock tree with the first `upto` patches (all of them without) checked out in
+/// out/src; its directory and commit.
+pub fn checkout(
+    paths: &Paths,
+    ui: &Ui,
+    source: &Source,
+    upto: Option<usize>,
+) -> Result<(PathBuf, String)> {
+    let mut patches = read_patches(&paths.patches())?;
+    if let Some(count) = upto {
+        if count > patches.len() {
+            bail!("the series has {} patches, not {count}", patches.len());
+        }
+        patches.truncate(count);
+    }
+    let mut repository = Repository::open(paths, source)?;
+    let commit = repository.apply(ui, &patches)?;
+    repository.checkout(ui, source, &commit)?;
+    Ok((repository.dir, commit))
+}
+
+// The developer's tree.
+
+/// Commit of linux/, and whether files differ from it.
+pub fn tree_state(paths: &Paths) -> Result<(String, bool)> {
+    let linux = open_linux(paths)?;
+    let head = git::line(&linux, ["rev-parse", "HEAD"])?;
+    Ok((head, is_dirty(&linux)?))
+}
+
+fn is_dirty(linux: &Path) -> Result<bool> {
+    Ok(!git::out(linux, ["status", "--porcelain"])?.is_empty())
+}
+
+/// linux/, if it is a tree that `cargo lab tree` made.
+fn open_linux(paths: &Paths) -> Result<PathBuf> {
+    let linux = paths.linux();
+    if !linux.exists() {
+        bail!("there is no linux/; run: cargo lab tree");
+    }
+    if !linux.join(".git").exists()
+        || git::line(&linux, ["rev-parse", "--verify", "--quiet", SYNCED]).is_err()
+    {
+        process::check_interrupted()?;
+        bail!("linux/ was not made by `cargo lab tree`, or is damaged; move it away");
+    }
+    Ok(linux)
+}
+
+/// Fails unless linux/ stands on its branch with everything committed.
+fn check_settled(linux: &Path) -> Result<()> {
+    for (name, what) in [
+        ("rebase-merge", "a rebase"),
+        ("rebase-apply", "a `git am` or rebase"),
+        ("MERGE_HEAD", "a merge"),
+        ("CHERRY_PICK_HEAD", "a cherry-pick"),
+    ] {
+        if linux.join(".git").join(name).exists() {
+            bail!("{what} is under way in linux/; finish or abort it first");
+        }
+    }
+    let branch = git::line(linux, ["rev-parse", "--abbrev-ref", "HEAD"])?;
+    if branch != BRANCH {
+        bail!("linux/ is on {branch}; run: git -C linux checkout {BRANCH}");
+    }
+    if is_dirty(linux)? {
+        bail!("linux/ has changes that are not committed; commit or remove them first");
+    }
+    Ok(())
+}
+
+/// A key of patches/ as it stands, kept in linux/ when the two agree.
+fn patches_key(patches: &[Patch]) -> String {
+    prefix_keys("", patches).pop().unwrap_or_default()
+}
+
+fn mark_synced(linux: &Path, patches: &[Patch]) -> Result<()> {
+    git::run(linux, ["update-ref", SYNCED, "HEAD"])?;
+    fs::write(linux.join(".git/lab-patches"), patches_key(patches))
+        .context("cannot write into linux/.git")
+}
+
+/// The verb `tree`: makes linux/ from patches/, or brings it up to date.
+pub fn tree(paths: &Paths, ui: &Ui) -> Result<()> {
+    let source = Source::ensure(paths, ui)?;
+    let patches = read_patches(&paths.patches())?;
+    let linux = paths.linux();
+    if linux.exists() {
+        check_replaceable(paths, ui, &source, &patches)?;
+        let synced = fs::read_to_string(linux.join(".git/lab-patches")).unwrap_or_default();
+        if synced == patches_key(&patches) {
+            ui.println("linux/ is up to date with patches/");
+            return Ok(());
+        }
+    }
+    let mut repository = Repository::open(paths, &source)?;
+    let commit = repository.apply(ui, &patches)?;
+    git::run(&repository.dir, ["update-ref", APPLIED, &commit])?;
+    let place = |tree: &Path| -> Result<()> {
+        process::output(
+            git::git(tree)
+                .args(["fetch", "--quiet", "--no-tags"])
+                .arg(&repository.dir)
+                .arg(APPLIED),
+        )?;
+        process::output(git::git(tree).args([
+            "checkout",
+            "--quiet",
+            "--force",
+            "--no-track",
+            "-B",
+            BRANCH,
+            &commit,
+        ]))?;
+        mark_synced(tree, &patches)
+    };
+    if linux.exists() {
+        place(&linux)?;
+        ui.println("linux/ brought up to date with patches/");
+    } else {
+        let temporary = temporary(&linux)?;
+        clone(&source, &temporary)?;
+        populate(ui, &source, &temporary)?;
+        place(&temporary)?;
+        finish(&temporary, &linux)?;
+        ui.println(format!(
+            "linux/ holds {} patches on {}",
+            patches.len(),
+            source.version
+        ));
+    }
+    Ok(())
+}
+
+/// Fails when bringing linux/ up to date would lose something.
+fn check_replaceable(paths: &Paths, ui: &Ui, source: &Source, patches: &[Patch]) -> Result<()> {
+    let linux = open_linux(paths)?;
+    check_settled(&linux)?;
+    if git::line(&linux, ["rev-parse", "base^{commit}"])? != source.base {
+        bail!(
+            "linux/ was made from another kernel source than {}; export what it has, and \
+             move it away",
+            source.version
+        );
+    }
+    let head = git::line(&linux, ["rev-parse", "HEAD"])?;
+    if head == git::line(&linux, ["rev-parse", SYNCED])? {
+        return Ok(());
+    }
+    if format_series(paths, ui, &linux, BRANCH)? == patches {
+        return mark_synced(&linux, patches);
+    }
+    bail!(
+        "linux/ has commits that are not in patches/; run: cargo lab export (or, to throw \
+         them away: git -C linux reset --hard {SYNCED})"
+    )
+}
+
+/// The verb `export`: writes linux/ to patches/, and the files that the series adds to
+/// their kernel paths in this repository.
+pub fn export(paths: &Paths, ui: &Ui) -> Result<()> {
+    let linux = open_linux(paths)?;
+    check_settled(&linux)?;
+    let problems = check_commits(&linux, BRANCH)?;
+    if !problems.is_empty() {
+        bail!("linux/ cannot be exported:\n{}", problems.join("\n"));
+    }
+    let patches = format_series(paths, ui, &linux, BRANCH)?;
+    let added = added_files(&linux, BRANCH)?;
+    let before = read_index(paths)?;
+    check_ownership(paths, &added, &before)?;
+
+    let dir = paths.patches();
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let mut changed = 0;
+    for patch in &patches {
+        changed += usize::from(write_file(&dir.join(&patch.name), &patch.bytes, false)?);
+    }
+    for entry in fs::read_dir(&dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".patch") && !patches.iter().any(|patch| patch.name == name) {
+            fs::remove_file(entry.path())
+                .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            changed += 1;
+        }
+    }
+    let index: String = added.keys().map(|path| format!("{path}\n")).collect();
+    // First the union, so that an interrupted run forgets no file.
+    let union: BTreeSet<&String> = added.keys().chain(&before).collect();
+    let union: String = union.iter().map(|path| format!("{path}\n")).collect();
+    write_file(&dir.join(EXPORTED), union.as_bytes(), false)?;
+    for (path, file) in &added {
+        changed += usize::from(write_file(
+            &paths.clone.join(path),
+            &file.bytes,
+            file.executable,
+        )?);
+    }
+    for path in before.iter().filter(|path| !added.contains_key(*path)) {
+        remove_exported(paths, path)?;
+        changed += 1;
+    }
+    write_file(&dir.join(EXPORTED), index.as_bytes(), false)?;
+    mark_synced(&linux, &patches)?;
+    ui.println(format!(
+        "{} patches and {} added files exported, {changed} files changed",
+        patches.len(),
+        added.len()
+    ));
+    Ok(())
+}
+
+/// Problems of the commits from the base to `tip` that a mailed series must not have.
+fn check_commits(repository: &Path, tip: &str) -> Result<Vec<String>> {
+    if git::run(repository, ["merge-base", "--is-ancestor", BASE, tip]).is_err() {
+        process::check_interrupted()?;
+        return Ok(vec![format!("{tip} is not based on the tag {BASE}")]);
+    }
+    let log = git::out(
+        repository,
+        [
+            "log",
+            "--reverse",
+            "--format=%p%x01%s%x01%B%x02",
+            &format!("{BASE}..{tip}"),
+        ],
+    )?;
+    let mut problems = Vec::new();
+    for commit in log
+        .split('\u{2}')
+        .map(str::trim_start)
+        .filter(|text| !text.is_empty())
+    {
+        let mut fields = commit.splitn(3, '\u{1}');
+        let parents = fields.next().unwrap_or_default();
+        let subject = fields.next().unwrap_or_default();
+        let body = fields.next().unwrap_or_default();
+        let mut problem = |what: &str| problems.push(format!("\"{subject}\" {what}"));
+        if parents.contains(' ') {
+            problem("is a merge; rebase");
+        }
+        for what in message_problems(subject, body) {
+            problem(what);
+        }
+    }
+    Ok(problems)
+}
+
+fn message_problems(subject: &str, body: &str) -> Vec<&'static str> {
+    let has = |trailer: &str| body.lines().any(|line| line.starts_with(trailer));
+    let mut problems = Vec::new();
+    if ["fixup!", "squash!", "amend!"]
+        .iter()
+        .any(|mark| subject.starts_with(mark))
+    {
+        problems.push("is to be squashed; run: git rebase -i --autosquash base");
+    }
+    if has("Signed-off-by:") {
+        problems.push("has a Signed-off-by, which only the submitter can give; remove it");
+    }
+    if !has("Assisted-by:") {
+        problems.push("has no Assisted-by; add it");
+    }
+    problems
+}
+
+/// The commits from the base to `tip` as patches, the same bytes on every machine.
+fn format_series(paths: &Paths, ui: &Ui, repository: &Path, tip: &str) -> Result<Vec<Patch>> {
+    let step = ui.step("Formatting the series");
+    let dir = tempfile::tempdir_in(paths.out()).context("cannot make a directory in out/")?;
+    process::output(
+        git::git(repository)
+            .args(["format-patch", "--quiet", "--zero-commit", "--full-index"])
+            .args([
+                "--no-signature",
+                "--no-numbered",
+                "--stat=72",
+                "--find-renames",
+            ])
+            .arg("--output-directory")
+            .arg(dir.path())
+            .arg(format!("{BASE}..{tip}")),
+    )?;
+    let mut patches = read_patches(dir.path())?;
+    for patch in &mut patches {
+        patch.bytes = neutral_headers(&patch.bytes);
+    }
+    step.done(format!("{} patches", patches.len()));
+    Ok(patches)
+}
+
+/// A mail with the pinned author and date in its headers.
+fn neutral_headers(mail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(mail.len());
+    let mut headers = true;
+    let mut dropping = false;
+    for line in mail.split_inclusive(|byte| *byte == b'\n') {
+        if !headers {
+            out.extend_from_slice(line);
+            continue;
+        }
+        if dropping && line.starts_with(b" ") {
+            continue;
+        }
+        dropping = false;
+        if line == b"\n" {
+            headers = false;
+        }
+        if line.starts_with(b"From: ") {
+            dropping = true;
+            out.extend_from_slice(format!("From: {} <{}>\n", git::NAME, git::EMAIL).as_bytes());
+        } else if line.starts_with(b"Date: ") {
+            out.extend_from_slice(format!("Date: {}\n", git::DATE).as_bytes());
+        } else {
+            out.extend_from_slice(line);
+        }
+    }
+    out
+}
+
+// Exported files.
+
+#[derive(Clone, Debug)]
+struct Added {
+    bytes: Vec<u8>,
+    executable: bool,
+}
+
+/// Files that exist at `tip` and not at the base.
+fn added_files(repository: &Path, tip: &str) -> Result<BTreeMap<String, Added>> {
+    let names = git::out(
+        repository,
+        [
+            "diff",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--no-abbrev",
+            "--diff-filter=A",
+            BASE,
+            tip,
+        ],
+    )?;
+    let mut files = BTreeMap::new();
+    let mut fields = names.split_terminator('\0');
+    // `:old-mode new-mode old-id new-id A`, then the name.
+    while let (Some(raw), Some(name)) = (fields.next(), fields.next()) {
+        let words: Vec<&str> = raw.split(' ').collect();
+        let (Some(mode), Some(id)) = (words.get(1), words.get(3)) else {
+            bail!("git diff --raw printed {raw:?}");
+        };
+        let bytes = process::output_bytes(git::git(repository).args(["cat-file", "blob", id]))?;
+        let executable = *mode == "100755";
+        files.insert(name.to_owned(), Added { bytes, executable });
+    }
+    Ok(files)
+}
+
+fn read_index(paths: &Paths) -> Result<BTreeSet<String>> {
+    let file = paths.patches().join(EXPORTED);
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Kernel files must not overwrite what belongs to this repository.
+fn check_ownership(
+    paths: &Paths,
+    added: &BTreeMap<String, Added>,
+    before: &BTreeSet<String>,
+) -> Result<()> {
+    for (path, file) in added {
+        let top = path.split('/').next().unwrap_or_default();
+        let present = paths.clone.join(path);
+        let foreign = !before.contains(path)
+            && present.exists()
+            && fs::read(&present).ok().as_ref() != Some(&file.bytes);
+        if OWN_NAMES.contains(&top) || foreign {
+            bail!("the series adds {path}, a name that this repository uses itself");
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file under a temporary name and renames it; whether it changed.
+fn write_file(file: &Path, bytes: &[u8], executable: bool) -> Result<bool> {
+    let mode = if executable { 0o755 } else { 0o644 };
+    let same_mode = file
+        .metadata()
+        .is_ok_and(|data| (data.permissions().mode() & 0o100 != 0) == executable);
+    if same_mode && fs::read(file).is_ok_and(|old| old == bytes) {
+        return Ok(false);
+    }
+    let cannot = || format!("cannot write {}", file.display());
+    let dir = file.parent().with_context(cannot)?;
+    fs::create_dir_all(dir).with_context(cannot)?;
+    let mut new = tempfile::NamedTempFile::new_in(dir).with_context(cannot)?;
+    new.write_all(bytes).with_context(cannot)?;
+    new.as_file()
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .with_context(cannot)?;
+    new.persist(file).with_context(cannot)?;
+    Ok(true)
+}
+
+/// Removes a file that the series no longer adds, and directories left empty.
+fn remove_exported(paths: &Paths, path: &str) -> Result<()> {
+    let file = paths.clone.join(path);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", file.display()));
+        }
+        _ => (),
+    }
+    let parents = file
+        .ancestors()
+        .skip(1)
+        .take_while(|dir| **dir != paths.clone);
+    for dir in parents {
+        // Not empty: all above it are not empty either.
+        if fs::remove_dir(dir).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+// Checks.
+
+/// The fast checks of the series: it applies, it is in the form that `export`
+/// writes, the exported files are equal, and linux/ has nothing that is not here.
+pub fn verify(lab: &Lab) -> Result<Report> {
+    let Lab { paths, ui, .. } = lab;
+    let source = Source::ensure(paths, ui)?;
+    let mut report = Report::default();
+    let patches = match read_patches(&paths.patches()) {
+        Ok(patches) => patches,
+        Err(error) => {
+            report.problems.push(format!("{error:#}"));
+            return Ok(report);
+        }
+    };
+    report.patches = patches.len();
+    let mut repository = Repository::open(paths, &source)?;
+    let commit = match repository.apply(ui, &patches) {
+        Ok(commit) => commit,
+        Err(error) => {
+            process::check_interrupted()?;
+            report.problems.push(format!("{error:#}"));
+            return Ok(report);
+        }
+    };
+    report
+        .problems
+        .extend(check_commits(&repository.dir, &commit)?);
+    for (is, should) in differing(
+        &patches,
+        &format_series(paths, ui, &repository.dir, &commit)?,
+    ) {
+        report.problems.push(format!(
+            "patches/{is} is not what export writes ({should}); run: cargo lab tree, then cargo \
+             lab export"
+        ));
+    }
+
+    let added = added_files(&repository.dir, &commit)?;
+    report.exported = added.len();
+    let index = read_index(paths)?;
+    for (path, file) in &added {
+        if !index.contains(path)
+            || fs::read(paths.clone.join(path)).ok().as_ref() != Some(&file.bytes)
+        {
+            report.problems.push(format!(
+                "{path} is not as the series has it; change it in linux/ and run: cargo lab export"
+            ));
+        }
+    }
+    for path in index.iter().filter(|path| !added.contains_key(*path)) {
+        report.problems.push(format!(
+            "{path} is listed in patches/{EXPORTED} and the series does not add it; run: cargo \
+             lab export"
+        ));
+    }
+    if paths.linux().exists() {
+        verify_linux(paths, ui, &patches, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn verify_linux(paths: &Paths, ui: &Ui, patches: &[Patch], report: &mut Report) -> Result<()> {
+    let linux = match open_linux(paths) {
+        Ok(linux) => linux,
+        Err(error) => {
+            report.problems.push(format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    let tip = git::line(&linux, ["rev-parse", BRANCH])?;
+    let ahead = tip != git::line(&linux, ["rev-parse", SYNCED])?;
+    if ahead && format_series(paths, ui, &linux, BRANCH)? != patches {
+        report
+            .problems
+            .push("linux/ has commits that are not in patches/; run: cargo lab export".into());
+    }
+    if is_dirty(&linux)? {
+        ui.println("note: linux/ has changes that are not committed; they are not tested");
+    }
+    Ok(())
+}
+
+/// Names of patches that are not as they should be, with the reason.
+fn differing(are: &[Patch], should: &[Patch]) -> Vec<(String, String)> {
+    are.iter()
+        .zip(should)
+        .filter(|(is, should)| is != should)
+        .map(|(is, should)| {
+            let why = if is.name == should.name {
+                "its contents differ".to_owned()
+            } else {
+                should.name.clone()
+            };
+            (is.name.clone(), why)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn patches_are_numbered_without_gaps() {
+        assert!(check_names(&names(&["0001-a.patch", "0002-b.patch"])).is_ok());
+        assert!(check_names(&[]).is_ok());
+        for wrong in [
+            &["0002-a.patch"][..],
+            &["0001-a.patch", "0001-b.patch"],
+            &["0001-a.patch", "0003-b.patch"],
+            &["a.patch"],
+        ] {
+            assert!(check_names(&names(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn prefix_keys_change_from_the_changed_patch_on() {
+        let patch = |text: &str| Patch {
+            name: String::new(),
+            bytes: text.into(),
+        };
+        let a = prefix_keys("base", &[patch("1"), patch("2"), patch("3")]);
+        let b = prefix_keys("base", &[patch("1"), patch("x"), patch("3")]);
+        assert_eq!(a.len(), 4);
+        assert_eq!(a[..2], b[..2]);
+        assert_ne!(a[2], b[2]);
+        assert_ne!(a[3], b[3]);
+    }
+
+    #[test]
+    fn headers_become_neutral_and_the_body_stays() {
+        let mail = b"From 000 Mon Sep 17 00:00:00 2001\nFrom: =?UTF-8?q?A?=\n <a@b>\n\
+                     Date: Tue, 2 Jan 2024 10:00:00 +0100\nSubject: [PATCH] x\n y\n\n\
+                     From: stays\nDate: stays\n";
+        let text = String::from_utf8(neutral_headers(mail)).unwrap_or_default();
+        let expected = format!(
+            "From 000 Mon Sep 17 00:00:00 2001\nFrom: {} <{}>\nDate: {}\n\
+             Subject: [PATCH] x\n y\n\nFrom: stays\nDate: stays\n",
+            git::NAME,
+            git::EMAIL,
+            git::DATE
+        );
+        assert_eq!(text, expected);
+        assert_eq!(neutral_headers(text.as_bytes()), text.as_bytes());
+    }
+
+    #[test]
+    fn touched_files_are_found() {
+        let patch = b"diff --git a/x/y.c b/x/y.c\n@@\n+diff\ndiff --git a/old b/new\n";
+        let files: Vec<String> = touched(patch).into_iter().collect();
+        assert_eq!(files, ["new", "old", "x/y.c"]);
+    }
+
+    #[test]
+    fn messages_are_checked() {
+        assert!(message_problems("spi: x", "spi: x\n\nAssisted-by: A\n").is_empty());
+        assert_eq!(message_problems("spi: x", "spi: x\n").len(), 1);
+        assert_eq!(
+            message_problems("fixup! spi: x", "Signed-off-by: A <a>\nAssisted-by: B\n").len(),
+            2
+        );
+    }
+
+    #[test]
+    fn files_are_written_once_and_removed_with_their_directories() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let paths = Paths {
+            clone: dir.path().to_owned(),
+            cache: dir.path().to_owned(),
+        };
+        let file = dir.path().join("a/b/c.sh");
+        assert!(write_file(&file, b"x", true)?);
+        assert!(!write_file(&file, b"x", true)?);
+        assert!(write_file(&file, b"x", false)?);
+        remove_exported(&paths, "a/b/c.sh")?;
+        assert!(!dir.path().join("a").exists());
+        remove_exported(&paths, "a/b/c.sh")
+    }
+}

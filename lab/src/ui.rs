@@ -1,0 +1,127 @@
+//! Progress on the terminal: spinners on a tty, one line at the start and one at
+//! the end of each step otherwise.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Where progress goes. Cheap to clone; steps may overlap.
+#[derive(Clone, Debug)]
+pub struct Ui {
+    bars: MultiProgress,
+    tty: bool,
+}
+
+impl Ui {
+    pub fn new() -> Self {
+        Self {
+            bars: MultiProgress::new(),
+            tty: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Starts a step; it ends with [`Step::done`].
+    pub fn step(&self, what: impl Into<String>) -> Step {
+        let what = what.into();
+        let bar = self.tty.then(|| {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{spinner} {prefix} [{elapsed}] {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(style);
+            bar.set_prefix(what.clone());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if !self.tty {
+            eprintln!("{what} ...");
+        }
+        Step {
+            ui: self.clone(),
+            what,
+            bar,
+            start: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// A line on standard error, above the running steps.
+    pub fn println(&self, line: impl AsRef<str>) {
+        if self.tty {
+            // Fails only when the terminal is gone; nobody is there to be told.
+            let _ = self.bars.println(line);
+        } else {
+            eprintln!("{}", line.as_ref());
+        }
+    }
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Something that takes a while. Dropped without [`Step::done`], it failed.
+#[derive(Debug)]
+pub struct Step {
+    ui: Ui,
+    what: String,
+    bar: Option<ProgressBar>,
+    start: Instant,
+    ended: bool,
+}
+
+impl Step {
+    /// What is going on right now; shown on a tty only.
+    pub fn note(&self, detail: impl Into<String>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(detail.into());
+        }
+    }
+
+    pub fn done(mut self, summary: impl Into<String>) {
+        self.end(&summary.into());
+    }
+
+    fn end(&mut self, summary: &str) {
+        self.ended = true;
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            self.ui.bars.remove(bar);
+        }
+        let time = duration(self.start.elapsed());
+        let colon = if summary.is_empty() { "" } else { ": " };
+        self.ui
+            .println(format!("{}{colon}{summary} [{time}]", self.what));
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end("failed");
+        }
+    }
+}
+
+/// `9.3 s`, `2 min 05 s`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(Duration::from_millis(9340)), "9.3 s");
+        assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
+    }
+}

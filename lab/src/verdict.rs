@@ -1,0 +1,498 @@
+//! What a boot proves: pure functions from a console log to a verdict.
+
+use std::fmt;
+
+use crate::console::{Console, Splat};
+use crate::image::Image;
+use crate::ktap::{Results, Status};
+use crate::scenario::Scenario;
+
+/// How a boot came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The guest said that it is done.
+    Done,
+    Panic,
+    TimeLimit {
+        seconds: u64,
+    },
+    /// QEMU went away before either.
+    Exited {
+        status: String,
+    },
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("ran to its end"),
+            Self::Panic => f.write_str("kernel panic"),
+            Self::TimeLimit { seconds } => write!(f, "no end after {seconds} s"),
+            Self::Exited { status } => write!(f, "QEMU ended by itself ({status})"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Failed {
+        /// The first line of the first splat or, without any, what is wrong.
+        why: String,
+        /// The innermost function of the path under test in the splat's stack.
+        function: Option<String>,
+        /// The last thing announced before it.
+        after: Option<String>,
+    },
+    Passed {
+        cycles: u32,
+        longest_unbind_us: u64,
+        /// Readers that an unbind interrupted, over all cycles.
+        inside: u32,
+    },
+    /// Nothing was shown, for or against.
+    Inconclusive { why: String },
+}
+
+impl Verdict {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Failed { .. } => "failed",
+            Self::Passed { .. } => "passed",
+            Self::Inconclusive { .. } => "inconclusive",
+        }
+    }
+}
+
+/// What was asked of the guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub scenario: &'a Scenario,
+    pub image: &'a Image,
+    pub cycles: u32,
+}
+
+/// A kernel without the series fails, or nothing is shown: it fails only if the same
+/// boot read the right data before, the first splat comes after the first unbind, and
+/// its stack has a function of the path under test.
+pub fn judge_stock(console: &Console, ended: &Ended, asked: Asked) -> Verdict {
+    if let Err(why) = control(console, asked) {
+        return inconclusive(console, ended, why);
+    }
+    match console.splats.first() {
+        Some(splat) => judge_splat(console, splat, asked),
+        None => inconclusive(console, ended, "no splat".to_owned()),
+    }
+}
+
+/// A kernel with the series passes only if everything is as it must be.
+pub fn judge_patched(console: &Console, ktap: &Results, ended: &Ended, asked: Asked) -> Verdict {
+    if let Err(why) = control(console, asked) {
+        return inconclusive(console, ended, why);
+    }
+    let Some(unbind) = console.first_unbind() else {
+        return inconclusive(console, ended, "no unbind".to_owned());
+    };
+    if let Some(splat) = console.splats.first() {
+        if splat.line < unbind.line {
+            return judge_splat(console, splat, asked);
+        }
+        let on_path = function_on_path(splat, asked.scenario);
+        return Verdict::Failed {
+            why: splat.title.clone(),
+            function: on_path.or_else(|| splat.stack.first().cloned()),
+            after: last_marker(console, splat.line),
+        };
+    }
+    let mut wrong = Vec::new();
+    if *ended != Ended::Done {
+        wrong.push(ended.to_string());
+    }
+    wrong.extend(wrong_tests(ktap, asked.scenario));
+    wrong.extend(wrong_cycles(console, asked));
+    wrong.extend(wrong_data(console, asked));
+    if !wrong.is_empty() {
+        return Verdict::Failed {
+            why: wrong.join("; "),
+            function: None,
+            after: last_marker(console, console.lines.len()),
+        };
+    }
+    Verdict::Passed {
+        cycles: asked.cycles,
+        longest_unbind_us: longest_unbind_us(console),
+        inside: console.cycles.iter().map(|it| it.inside).sum(),
+    }
+}
+
+fn inconclusive(console: &Console, ended: &Ended, what: String) -> Verdict {
+    let mut why = format!("{what}; {ended}");
+    // What went wrong early is the likely reason.
+    if let Some(splat) = console.splats.first() {
+        why = format!("{why}; {}", splat.title);
+    }
+    Verdict::Inconclusive { why }
+}
+
+/// The control run of this very boot read what the lab put into the flash.
+fn control(console: &Console, asked: Asked) -> Result<(), String> {
+    let Some(read) = &console.control else {
+        return Err("no control run".to_owned());
+    };
+    if console
+        .first_unbind()
+        .zip(console.control_line)
+        .is_some_and(|(unbind, control)| unbind.line < control)
+    {
+        return Err("the control run came after an unbind".to_owned());
+    }
+    if read.size != asked.image.size() || read.sha256 != asked.image.sha256 {
+        return Err("the control run read wrong data".to_owned());
+    }
+    Ok(())
+}
+
+fn judge_splat(console: &Console, splat: &Splat, asked: Asked) -> Verdict {
+    let why = match console.first_unbind() {
+        Some(unbind) if unbind.line < splat.line => match function_on_path(splat, asked.scenario) {
+            Some(function) => {
+                return Verdict::Failed {
+                    why: splat.title.clone(),
+                    function: Some(function),
+                    after: last_marker(console, splat.line),
+                };
+            }
+            None => "not in the path under test",
+        },
+        _ => "before any unbind",
+    };
+    Verdict::Inconclusive {
+        why: format!("{why}: {}", splat.title),
+    }
+}
+
+fn function_on_path(splat: &Splat, scenario: &Scenario) -> Option<String> {
+    let mut stack = splat.stack.iter();
+    stack.find(|it| scenario.is_on_path(it)).cloned()
+}
+
+fn last_marker(console: &Console, line: usize) -> Option<String> {
+    console.last_marker_before(line).map(|it| it.text.clone())
+}
+
+fn longest_unbind_us(console: &Console) -> u64 {
+    console
+        .cycles
+        .iter()
+        .map(|it| it.unbind_us)
+        .max()
+        .unwrap_or_default()
+}
+
+/// Exactly the expected tests, each once, all passed. A skip is not a pass.
+fn wrong_tests(ktap: &Results, scenario: &Scenario) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let count = |name: &str| ktap.tests.iter().filter(|it| it.name == name).count();
+    for expected in &scenario.tests {
+        match count(expected) {
+            0 => wrong.push(format!("missing: {expected}")),
+            1 => {}
+            _ => wrong.push(format!("twice: {expected}")),
+        }
+    }
+    for test in &ktap.tests {
+        // A result that is missing has no name, and was counted above.
+        if test.name.is_empty() {
+            continue;
+        }
+        if !scenario.tests.contains(&test.name) {
+            wrong.push(format!("unexpected test: {}", test.name));
+        }
+        match test.status {
+            Status::Pass => {}
+            Status::Skip => wrong.push(format!("skipped: {}", test.name)),
+            Status::Fail => wrong.push(format!("not ok: {}", test.name)),
+            Status::Error => wrong.push(format!("crashed: {}", test.name)),
+        }
+    }
+    if ktap.errors > 0 && wrong.is_empty() {
+        wrong.push(format!("{} faults in the KTAP output", ktap.errors));
+    }
+    wrong
+}
+
+/// Every cycle was made, its unbind returned in time and interrupted someone.
+fn wrong_cycles(console: &Console, asked: Asked) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let numbers: Vec<_> = console.cycles.iter().map(|it| it.number).collect();
+    if !numbers.iter().copied().eq(1..=asked.cycles) {
+        wrong.push(format!("{} of {} cycles", numbers.len(), asked.cycles));
+    }
+    let longest = longest_unbind_us(console);
+    if longest > asked.scenario.unbind_limit_ms * 1000 {
+        wrong.push(format!("an unbind took {longest} us"));
+    }
+    let idle = asked.scenario.readers == 0;
+    if !idle
+        && console
+            .cycles
+            .iter()
+            .any(|it| it.inside != asked.scenario.readers)
+    {
+        wrong.push("an unbind without every reader inside".to_owned());
+    }
+    wrong
+}
+
+/// Each cycle's window and the whole flash at the end are as the lab made them.
+fn wrong_data(console: &Console, asked: Asked) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let bad = console
+        .windows
+        .iter()
+        .filter(|it| asked.image.fnv1a(it.offset, it.length) != Some(it.fnv1a))
+        .count();
+    if bad > 0 {
+        wrong.push(format!("wrong data after {bad} cycles"));
+    }
+    let checked = |cycle| console.windows.iter().any(|it| it.cycle == cycle);
+    let unchecked = (1..=asked.cycles).filter(|it| !checked(*it)).count();
+    if unchecked > 0 {
+        wrong.push(format!("data not checked after {unchecked} cycles"));
+    }
+    match &console.last_control {
+        Some(read) if read.sha256 == asked.image.sha256 => {}
+        Some(_) => wrong.push("wrong data at the end".to_owned()),
+        None => wrong.push("data not checked at the end".to_owned()),
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::ktap::Test;
+
+    /// What machine files with the 16 MiB part and seed 1 get.
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::new(1, 16 << 20));
+    const LIMIT: Ended = Ended::TimeLimit { seconds: 1 };
+
+    fn scenario(name: &str) -> Scenario {
+        let text = match name {
+            "controller-unbind" => include_str!("../data/scenarios/controller-unbind.toml"),
+            "flash-unbind" => include_str!("../data/scenarios/flash-unbind.toml"),
+            "held-fd" => include_str!("../data/scenarios/held-fd.toml"),
+            _ => panic!("no scenario {name}"),
+        };
+        toml::from_str(text).expect("the scenario file is right")
+    }
+
+    fn control_line() -> String {
+        format!("LAB: control mtd0 {} {}", IMAGE.size(), IMAGE.sha256)
+    }
+
+    const SPLAT: [&str; 3] = [
+        "BUG: KASAN: slab-use-after-free in spi_nor_read+0x1/0x2",
+        "Call trace:",
+        " spi_nor_read+0x1/0x2",
+    ];
+    const MARKER: &str = "# marker: unbind controller cycle 1";
+
+    fn stock(lines: &[&str]) -> Verdict {
+        let scenario = scenario("controller-unbind");
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: 2,
+        };
+        judge_stock(&Console::parse(&lines.join("\n")), &Ended::Panic, asked)
+    }
+
+    fn unclear(verdict: &Verdict, reason: &str) {
+        match verdict {
+            Verdict::Inconclusive { why } => assert!(why.contains(reason), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn stock_fails_in_the_path_after_the_unbind() {
+        let verdict = stock(&[&control_line(), MARKER, SPLAT[0], SPLAT[1], SPLAT[2]]);
+        let failed = Verdict::Failed {
+            why: SPLAT[0].to_owned(),
+            function: Some("spi_nor_read".to_owned()),
+            after: Some("unbind controller cycle 1".to_owned()),
+        };
+        assert_eq!(verdict, failed);
+    }
+
+    #[test]
+    fn stock_is_inconclusive_otherwise() {
+        let control = control_line();
+        unclear(&stock(&[MARKER, SPLAT[0]]), "no control run");
+        let wrong = control.replace(&IMAGE.sha256, &"0".repeat(64));
+        unclear(&stock(&[&wrong, MARKER, SPLAT[0]]), "wrong data");
+        unclear(&stock(&[&control, SPLAT[0], MARKER]), "before any unbind");
+        unclear(&stock(&[&control, SPLAT[0]]), "before any unbind");
+        unclear(
+            &stock(&[MARKER, &control, SPLAT[0]]),
+            "came after an unbind",
+        );
+        unclear(&stock(&[&control, MARKER]), "no splat");
+        let elsewhere = "WARNING: net/x.c:1 at net_rx+0x1/0x2, CPU#0: x/1";
+        // The first splat decides, not one that follows from it.
+        let lines = [
+            &control,
+            MARKER,
+            elsewhere,
+            "Call trace:",
+            " net_rx+0x1/0x2",
+        ];
+        let mut lines = lines.to_vec();
+        lines.extend(["---[ end trace 0 ]---", SPLAT[0]]);
+        unclear(&stock(&lines), "not in the path");
+    }
+
+    /// A log of a kernel that does everything right.
+    fn good_log() -> Vec<String> {
+        let mut log = vec![control_line()];
+        for cycle in 1..=2 {
+            let (offset, length) = (cycle * 1000, 77);
+            let hash = IMAGE.fnv1a(offset, length).expect("it is inside");
+            log.push(format!("# marker: unbind controller cycle {cycle}"));
+            log.push(format!(
+                "# cycle {cycle} inside 4 unbind_us 5000 chunk 65536"
+            ));
+            log.push(format!(
+                "# window {cycle} offset {offset} length {length} fnv1a {hash:016x} back_ms 3"
+            ));
+        }
+        log.push(control_line().replace("control", "final"));
+        log.push("LAB: done".to_owned());
+        log
+    }
+
+    fn good_results() -> Results {
+        let tests = scenario("controller-unbind").tests.into_iter();
+        let status = Status::Pass;
+        Results {
+            tests: tests.map(|name| Test { name, status }).collect(),
+            errors: 0,
+        }
+    }
+
+    fn patched(log: &[String], results: &Results, ended: &Ended) -> Verdict {
+        let scenario = scenario("controller-unbind");
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: 2,
+        };
+        judge_patched(&Console::parse(&log.join("\n")), results, ended, asked)
+    }
+
+    fn failed(verdict: &Verdict, reason: &str) {
+        match verdict {
+            Verdict::Failed { why, .. } => assert!(why.contains(reason), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn patched_passes_when_all_is_right() {
+        let passed = Verdict::Passed {
+            cycles: 2,
+            longest_unbind_us: 5000,
+            inside: 8,
+        };
+        assert_eq!(patched(&good_log(), &good_results(), &Ended::Done), passed);
+    }
+
+    #[test]
+    fn patched_needs_every_test() {
+        let log = good_log();
+        let mut results = good_results();
+        let last = results.tests.len() - 1;
+        for (status, reason) in [
+            (Status::Skip, "skipped: lockdep.still_on"),
+            (Status::Fail, "not ok: lockdep.still_on"),
+            (Status::Error, "crashed: lockdep.still_on"),
+        ] {
+            results.tests[last].status = status;
+            failed(&patched(&log, &results, &Ended::Done), reason);
+        }
+        let mut fewer = good_results();
+        fewer.tests.pop();
+        failed(
+            &patched(&log, &fewer, &Ended::Done),
+            "missing: lockdep.still_on",
+        );
+        let mut more = good_results();
+        more.tests.push(Test {
+            name: "surprise".to_owned(),
+            status: Status::Pass,
+        });
+        failed(
+            &patched(&log, &more, &Ended::Done),
+            "unexpected test: surprise",
+        );
+        let mut twice = good_results();
+        twice.tests.push(twice.tests[0].clone());
+        failed(&patched(&log, &twice, &Ended::Done), "twice: op_in_flight");
+        let mut faulty = good_results();
+        faulty.errors = 1;
+        failed(
+            &patched(&log, &faulty, &Ended::Done),
+            "faults in the KTAP output",
+        );
+    }
+
+    #[test]
+    fn patched_needs_every_cycle_whole_and_in_time() {
+        let results = good_results();
+        let replaced = |from: &str, to: &str| {
+            let log: Vec<_> = good_log().iter().map(|it| it.replace(from, to)).collect();
+            patched(&log, &results, &Ended::Done)
+        };
+        failed(&replaced("# cycle 2", "# bicycle"), "1 of 2 cycles");
+        failed(
+            &replaced("cycle 2 inside 4", "cycle 2 inside 3"),
+            "without every reader",
+        );
+        failed(
+            &replaced("unbind_us 5000", "unbind_us 20000001"),
+            "took 20000001 us",
+        );
+        failed(
+            &replaced("length 77", "length 78"),
+            "wrong data after 2 cycles",
+        );
+        failed(
+            &replaced("# window 2", "# widow"),
+            "not checked after 1 cycles",
+        );
+        failed(
+            &replaced("LAB: final", "LAB: nothing"),
+            "not checked at the end",
+        );
+        failed(&patched(&good_log(), &results, &LIMIT), "no end after 1 s");
+    }
+
+    #[test]
+    fn patched_fails_on_any_splat_and_says_where() {
+        let mut log = good_log();
+        log.insert(
+            3,
+            "INFO: task cat:7 blocked for more than 30 seconds.".to_owned(),
+        );
+        let verdict = patched(&log, &good_results(), &Ended::Panic);
+        failed(&verdict, "blocked for more than");
+        // Before anything was tried it says nothing about the series.
+        let mut log = good_log();
+        log.insert(0, SPLAT[0].to_owned());
+        let verdict = patched(&log, &good_results(), &Ended::Panic);
+        unclear(&verdict, "before any unbind");
+        unclear(&patched(&[], &Results::default(), &LIMIT), "no control run");
+    }
+}
