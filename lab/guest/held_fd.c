@@ -23,7 +23,6 @@
 
 #include <mtd/mtd-user.h>
 
-#include "kselftest.h"
 #include "mtd_unbind.h"
 
 #define WINDOW	(64 * 1024)

@@ -25,7 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kselftest.h"
 #include "mtd_unbind.h"
 
 #define MAX_READERS	16

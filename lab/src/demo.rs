@@ -2,6 +2,7 @@
 //! stock and patched, as one table.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -248,7 +249,7 @@ fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row>
             boots: attempt,
             seconds: judged.booted.elapsed.as_secs_f64(),
             control_sha256: judged.booted.console.control.map(|it| it.sha256),
-            log: judged.booted.dir.join("console.log").display().to_string(),
+            log: from_clone(lab, &judged.booted.dir.join("console.log")),
             verdict: judged.verdict,
         };
         if row.is_expected() {
@@ -262,6 +263,12 @@ fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row>
         lab.ui
             .println(format!("nothing was shown; again ({left} more at most)"));
     }
+}
+
+/// As results name files: the same on every machine.
+fn from_clone(lab: &Lab, path: &Path) -> String {
+    let path = path.strip_prefix(&lab.paths.clone).unwrap_or(path);
+    path.display().to_string()
 }
 
 fn table(rows: &[Row]) -> Table {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
 
 use crate::host;
 use crate::paths::Paths;
@@ -164,6 +166,8 @@ struct Stamp {
     source_id: String,
     config_sha256: String,
     toolchain: String,
+    /// Which of the trees that stood in this place over time.
+    tree: String,
 }
 
 const STAMP: &str = "lab-stamp.json";
@@ -181,9 +185,11 @@ impl Stamp {
     }
 
     /// Whether make can carry on from what `other` left behind: it sees changed
-    /// files and symbols, not another compiler or release.
+    /// files and symbols, not another compiler, release or tree.
     fn continues(&self, other: &Self) -> bool {
-        self.toolchain == other.toolchain && self.source_version == other.source_version
+        self.toolchain == other.toolchain
+            && self.source_version == other.source_version
+            && self.tree == other.tree
     }
 }
 
@@ -203,7 +209,7 @@ fn image(arch: Arch) -> &'static str {
 struct Tree {
     dir: PathBuf,
     id: String,
-    /// The id does not say all: files differ from the commit.
+    /// Files differ from the commit, so the id does not say all.
     dirty: bool,
 }
 
@@ -249,6 +255,7 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
         source_id: tree.id.clone(),
         config_sha256: format!("{:x}", Sha256::digest(&text)),
         toolchain: lab.toolchain.key().to_owned(),
+        tree: series::tree_id(&tree.dir),
     };
     let stock_dir = stock_dir(paths, config_name, &stamp);
     let build_dir = match variant {
@@ -262,7 +269,14 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
         && Stamp::read(&build_dir).as_ref() == Some(&stamp)
         && build_dir.join(image(arch)).is_file();
     if !fresh {
-        prepare(lab, variant, &build_dir, &stock_dir, &stamp)?;
+        prepare(
+            lab,
+            variant,
+            &build_dir,
+            &stock_dir,
+            &stamp,
+            source.imported()?,
+        )?;
         if *variant != Variant::Stock {
             drop(lock);
         }
@@ -295,11 +309,7 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
             .to_owned(),
         source_dir: tree.dir,
         source_version: stamp.source_version,
-        source_id: if tree.dirty {
-            format!("{}-dirty", tree.id)
-        } else {
-            tree.id
-        },
+        source_id: tree.id,
         config_sha256: stamp.config_sha256,
     })
 }
@@ -322,6 +332,7 @@ fn prepare(
     build_dir: &Path,
     stock_dir: &Path,
     stamp: &Stamp,
+    imported: SystemTime,
 ) -> Result<()> {
     let paths = &lab.paths;
     let old = Stamp::read(build_dir).or_else(|| {
@@ -341,6 +352,7 @@ fn prepare(
         if *variant != Variant::Stock && Stamp::read(stock_dir).is_some() {
             let step = lab.ui.step("Starting from the stock build");
             copy(stock_dir, &temporary)?;
+            age(&temporary, imported)?;
             step.done("");
         } else {
             fs::create_dir(&temporary)
@@ -391,6 +403,21 @@ fn prune(build_dir: &Path) -> Result<()> {
         .filter(|(_, old)| old != build_dir)
     {
         fs::remove_dir_all(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+    }
+    Ok(())
+}
+
+/// Gives every file the time at which the stock source was imported: not older than
+/// any stock file, and older than any file that was changed since, also when that was
+/// before the stock build.
+fn age(dir: &Path, time: SystemTime) -> Result<()> {
+    for entry in WalkDir::new(dir) {
+        let entry = entry.context("cannot read a build directory")?;
+        if entry.file_type().is_file() {
+            File::open(entry.path())
+                .and_then(|file| file.set_modified(time))
+                .with_context(|| format!("cannot set the time of {}", entry.path().display()))?;
+        }
     }
     Ok(())
 }
@@ -565,6 +592,7 @@ mod tests {
             source_id: source_id.into(),
             config_sha256: "c".into(),
             toolchain: toolchain.into(),
+            tree: "t".into(),
         };
         assert!(stamp("a", "x").continues(&stamp("a", "y")));
         assert!(!stamp("a", "x").continues(&stamp("b", "x")));

@@ -447,19 +447,17 @@ pub fn is_expected(variant: Variant, verdict: &Verdict) -> bool {
 
 /// A verdict with what it rests on.
 pub fn describe(verdict: &Verdict) -> String {
-    let name = verdict.name();
-    match verdict {
-        Verdict::Failed {
-            function: Some(function),
-            ..
-        } => format!("{name}: {} [{function}]", evidence(verdict)),
-        _ => format!("{name}: {}", evidence(verdict)),
-    }
+    format!("{}: {}", verdict.name(), evidence(verdict))
 }
 
 /// What a verdict rests on.
 pub fn evidence(verdict: &Verdict) -> String {
     match verdict {
+        Verdict::Failed {
+            why,
+            function: Some(function),
+            ..
+        } if !why.contains(function.as_str()) => format!("{why}, in {function}"),
         Verdict::Failed { why, .. } | Verdict::Inconclusive { why } => why.clone(),
         Verdict::Passed {
             cycles,

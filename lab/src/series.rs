@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use regex::Regex;
@@ -293,7 +294,7 @@ impl Repository {
 
     /// Brings the tree that is built to `commit`, touching only what differs.
     fn checkout(&self, ui: &Ui, source: &Source, commit: &str) -> Result<()> {
-        populate(ui, source, &self.dir)?;
+        populate(ui, source, &self.dir, Files::Linked)?;
         // Left by an interrupted run; the clone's lock says that nobody else is here.
         let _ = fs::remove_file(self.dir.join(".git/index.lock"));
         git::run(
@@ -342,18 +343,40 @@ fn clone(source: &Source, dir: &Path) -> Result<()> {
     git::run(dir, ["tag", BASE, &source.base])
 }
 
-/// Checks the base out by copying the stock tree with its file times: what the series
-/// does not touch is then older than the stock build. The index comes last and says
-/// that the tree is whole.
-fn populate(ui: &Ui, source: &Source, dir: &Path) -> Result<()> {
+/// In a populated tree: tells it from one made earlier or later in the same place. File
+/// times say what changed within one tree only.
+const TREE_ID: &str = ".git/lab-tree";
+
+/// See [`TREE_ID`]; empty for the stock tree, which does not change.
+pub fn tree_id(dir: &Path) -> String {
+    fs::read_to_string(dir.join(TREE_ID)).unwrap_or_default()
+}
+
+/// How [`populate`] makes files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// As hard links of the stock tree's where that is possible: for a tree that only
+    /// git changes, which replaces files and never writes into them.
+    Linked,
+    /// For a tree that people change: their editors may write into a file.
+    Copied,
+}
+
+/// Checks the base out from the stock tree with its file times: what the series does
+/// not touch is then older than the stock build. The index comes last and says that
+/// the tree is whole.
+fn populate(ui: &Ui, source: &Source, dir: &Path, files: Files) -> Result<()> {
     let index = dir.join(".git/index");
     if index.exists() {
         return Ok(());
     }
-    host::check_space(dir, 3, "a kernel tree")?;
+    let linked = files == Files::Linked && source.dir.metadata()?.dev() == dir.metadata()?.dev();
+    host::check_space(dir, if linked { 1 } else { 3 }, "a kernel tree")?;
     let step = ui.step("Copying the kernel source");
     let mut copy = Command::new("cp");
-    copy.args(["--archive", "--reflink=auto", "--target-directory"])
+    copy.args(["--archive", "--force"])
+        .arg(if linked { "--link" } else { "--reflink=auto" })
+        .arg("--target-directory")
         .arg(dir);
     for entry in fs::read_dir(&source.dir)? {
         let entry = entry?;
@@ -362,6 +385,11 @@ fn populate(ui: &Ui, source: &Source, dir: &Path) -> Result<()> {
         }
     }
     process::output(&mut copy).context("cannot copy the kernel source")?;
+    let made = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .context("the clock is before 1970")?;
+    fs::write(dir.join(TREE_ID), format!("{}", made.as_nanos()))
+        .context("cannot write into a kernel tree")?;
     let new = index.with_extension("lab");
     fs::copy(source.dir.join(".git/index"), &new)
         .and_then(|_| fs::rename(&new, &index))
@@ -393,11 +421,14 @@ pub fn checkout(
 
 // The developer's tree.
 
-/// Commit of linux/, and whether files differ from it.
+/// Commit of linux/ (marked when files differ from it), and whether they do.
 pub fn tree_state(paths: &Paths) -> Result<(String, bool)> {
     let linux = open_linux(paths)?;
     let head = git::line(&linux, ["rev-parse", "HEAD"])?;
-    Ok((head, is_dirty(&linux)?))
+    Ok(match is_dirty(&linux)? {
+        true => (format!("{head}-dirty"), true),
+        false => (head, false),
+    })
 }
 
 fn is_dirty(linux: &Path) -> Result<bool> {
@@ -492,7 +523,7 @@ pub fn tree(paths: &Paths, ui: &Ui) -> Result<()> {
     } else {
         let temporary = temporary(&linux)?;
         clone(&source, &temporary)?;
-        populate(ui, &source, &temporary)?;
+        populate(ui, &source, &temporary, Files::Copied)?;
         place(&temporary)?;
         finish(&temporary, &linux)?;
         ui.println(format!(

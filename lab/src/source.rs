@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 
@@ -47,6 +48,15 @@ impl Source {
         host::check_space(&paths.cache, 5, "the kernel source")?;
         fetch(paths, ui)?;
         Self::cached(paths)?.context("the kernel source vanished from the cache")
+    }
+
+    /// When the tree was imported: after all its file times, before any change to a
+    /// copy of it.
+    pub fn imported(&self) -> Result<SystemTime> {
+        let head = self.dir.join(".git/HEAD");
+        head.metadata()
+            .and_then(|data| data.modified())
+            .with_context(|| format!("cannot read {}", head.display()))
     }
 
     fn cached(paths: &Paths) -> Result<Option<Self>> {
@@ -132,26 +142,15 @@ fn import(paths: &Paths, ui: &Ui, deb: &Path, version: &str) -> Result<()> {
     keep_kernel_ignores(&temporary.join(".gitignore"))?;
     git::run(&temporary, ["init", "--quiet", "--initial-branch", BASE])?;
     git::configure(&temporary)?;
-    // The tree's own rules ignore some files that it has.
-    git::run(
-        &temporary,
-        ["-c", "core.looseCompression=1", "add", "--force", "."],
+    // The tree's own rules ignore some files that it has. Files over the threshold go
+    // into one pack at once, instead of 90,000 files that are packed later.
+    process::output(
+        git::git(&temporary)
+            .args(["-c", "core.bigFileThreshold=1", "-c", "pack.compression=1"])
+            .args(["add", "--force", "."]),
     )?;
     let message = format!("{PACKAGE} {version}\n\nThe tree of the Debian package as it is.\n");
     git::run(&temporary, ["commit", "--quiet", "--message", &message])?;
-    // One pack instead of 90,000 files.
-    git::run(
-        &temporary,
-        [
-            "-c",
-            "pack.compression=1",
-            "repack",
-            "-a",
-            "-d",
-            "-q",
-            "--window=0",
-        ],
-    )?;
     finish(&temporary, &dir)?;
     step.done("");
     Ok(())

@@ -409,6 +409,155 @@ mod tests {
         assert_eq!(patched(&good_log(), &good_results(), &Ended::Done), passed);
     }
 
+    // The logs of lab/fixtures/ are consoles as QEMU wrote them, and what the
+    // kernel's parser made of them.
+
+    fn fixture_stock(log: &str, name: &str, ended: &Ended) -> Verdict {
+        let scenario = scenario(name);
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: scenario.cycles(5),
+        };
+        judge_stock(&Console::parse(log), ended, asked)
+    }
+
+    fn fixture_patched(log: &str, ktap: &str, name: &str, ended: &Ended) -> Verdict {
+        let scenario = scenario(name);
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: scenario.cycles(5),
+        };
+        let results = crate::ktap::parse(ktap).expect("the fixture is right");
+        judge_patched(&Console::parse(log), &results, ended, asked)
+    }
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_str!(concat!("../fixtures/", $name))
+        };
+    }
+
+    #[test]
+    fn real_stock_crashes_are_failures() {
+        for (log, name, title, within, marker) in [
+            (
+                fixture!("stock-controller-unbind.log"),
+                "controller-unbind",
+                "Unable to handle kernel paging request",
+                "cqspi_indirect_read_execute",
+                "unbind controller cycle 1",
+            ),
+            (
+                // Eight CPUs, and a kernel that names the caller in each line.
+                fixture!("stock-controller-unbind-versal2.log"),
+                "controller-unbind",
+                "Unable to handle kernel paging request",
+                "cqspi_indirect_read_execute",
+                "unbind controller cycle 1",
+            ),
+            (
+                fixture!("stock-flash-unbind.log"),
+                "flash-unbind",
+                "BUG: KASAN: slab-use-after-free in spi_mem_access_end",
+                "spi_mem_access_end",
+                "unbind flash cycle 1",
+            ),
+            (
+                fixture!("stock-held-fd.log"),
+                "held-fd",
+                "BUG: KASAN: slab-use-after-free in mtdchar_read",
+                "mtdchar_read",
+                "flash read",
+            ),
+        ] {
+            match fixture_stock(log, name, &Ended::Panic) {
+                Verdict::Failed {
+                    why,
+                    function,
+                    after,
+                } => {
+                    assert!(why.starts_with(title), "{why}");
+                    assert_eq!(function.as_deref(), Some(within));
+                    assert_eq!(after.as_deref(), Some(marker));
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_crash_elsewhere_is_not_this_scenarios() {
+        // A real crash, in a function of another name.
+        let log = fixture!("stock-held-fd.log").replace("mtdchar_read", "other_read");
+        let verdict = fixture_stock(&log, "held-fd", &Ended::Panic);
+        unclear(&verdict, "not in the path under test: BUG: KASAN");
+    }
+
+    #[test]
+    fn real_patched_runs_pass() {
+        let log = fixture!("patched-controller-unbind.log");
+        let ktap = fixture!("patched-controller-unbind.ktap.json");
+        match fixture_patched(log, ktap, "controller-unbind", &Ended::Done) {
+            Verdict::Passed { cycles, inside, .. } => assert_eq!((cycles, inside), (5, 20)),
+            other => panic!("{other:?}"),
+        }
+        let log = fixture!("patched-held-fd.log");
+        let ktap = fixture!("patched-held-fd.ktap.json");
+        match fixture_patched(log, ktap, "held-fd", &Ended::Done) {
+            Verdict::Passed { cycles, .. } => assert_eq!(cycles, 4),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_real_pass_is_none_for_a_stock_kernel() {
+        let log = fixture!("patched-controller-unbind.log");
+        let verdict = fixture_stock(log, "controller-unbind", &Ended::Done);
+        unclear(&verdict, "no splat");
+    }
+
+    #[test]
+    fn a_real_hang_is_no_pass_and_no_stock_failure() {
+        let log = fixture!("hang.log");
+        let ktap = fixture!("hang.ktap.json");
+        let verdict = fixture_patched(log, ktap, "controller-unbind", &LIMIT);
+        failed(&verdict, "no end after 1 s; missing: op_in_flight");
+        unclear(&fixture_stock(log, "controller-unbind", &LIMIT), "no end");
+    }
+
+    #[test]
+    fn a_real_wrong_device_tree_is_inconclusive() {
+        // The controller's compatible is misspelt: there is no MTD.
+        let log = fixture!("wrong-device-tree.log");
+        let verdict = fixture_stock(log, "flash-unbind", &Ended::Done);
+        unclear(&verdict, "no control run");
+        // Fast reads are asked for, which the model shifts by a byte. The crash that
+        // follows is the expected one, but nothing is known to have worked before.
+        let log = fixture!("wrong-data.log");
+        let verdict = fixture_stock(log, "flash-unbind", &Ended::Panic);
+        unclear(&verdict, "wrong data");
+    }
+
+    #[test]
+    fn a_real_crash_before_the_marker_is_inconclusive() {
+        let log = fixture!("early-crash.log");
+        let verdict = fixture_stock(log, "held-fd", &Ended::Panic);
+        unclear(&verdict, "before any unbind: BUG: KASAN");
+        let results = Results::default();
+        let scenario = scenario("held-fd");
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: 4,
+        };
+        unclear(
+            &judge_patched(&Console::parse(log), &results, &Ended::Panic, asked),
+            "no unbind",
+        );
+    }
+
     #[test]
     fn patched_needs_every_test() {
         let log = good_log();
