@@ -1,6 +1,7 @@
 //! `cargo lab`: builds, boots and judges the kernels of this repository.
 
 mod apt;
+mod check;
 mod console;
 mod demo;
 mod dtb;
@@ -47,6 +48,7 @@ struct Cli {
 enum Verb {
     Demo(demo::Args),
     Test(test::Args),
+    Check(check::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
     /// Makes linux/ with the series as commits on the branch `series`; the tag `base`
@@ -96,7 +98,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     process::handle_signals()?;
-    let ui = Ui::new();
+    let ui = match cli.verb {
+        Verb::Check(_) => Ui::new().quiet(),
+        _ => Ui::new(),
+    };
     let paths = Paths::find()?;
     let _lock = host::lock_clone(&paths)?;
     let open = || -> Result<Lab> {
@@ -109,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.verb {
         Verb::Demo(args) => demo::run(&open()?, args),
         Verb::Test(args) => test::run(&open()?, args),
+        Verb::Check(args) => check::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Build(args) => kernel::build_verb(&open()?, args),

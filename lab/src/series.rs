@@ -61,24 +61,33 @@ const OWN_NAMES: &[&str] = &[
 pub struct Report {
     pub patches: usize,
     pub exported: usize,
+    /// The series applied, if it applies.
+    pub applied: Option<Commit>,
     /// One line each, saying what to do; empty when all is well.
     pub problems: Vec<String>,
+}
+
+/// A commit and the repository that has it.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub repository: PathBuf,
+    pub id: String,
 }
 
 // Patches as files.
 
 /// A file of patches/.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Patch {
-    name: String,
-    bytes: Vec<u8>,
+pub struct Patch {
+    pub name: String,
+    pub bytes: Vec<u8>,
 }
 
 static PATCH_NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^(\d{4})-.*\.patch$").expect("a constant expression"));
 
 /// The patches in a directory in order; none when there is no directory.
-fn read_patches(dir: &Path) -> Result<Vec<Patch>> {
+pub fn read_patches(dir: &Path) -> Result<Vec<Patch>> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
@@ -671,6 +680,7 @@ fn message_problems(subject: &str, body: &str) -> Vec<&'static str> {
 /// The commits from the base to `tip` as patches, the same bytes on every machine.
 fn format_series(paths: &Paths, ui: &Ui, repository: &Path, tip: &str) -> Result<Vec<Patch>> {
     let step = ui.step("Formatting the series");
+    attributes(repository)?;
     let dir = tempfile::tempdir_in(paths.out()).context("cannot make a directory in out/")?;
     process::output(
         git::git(repository)
@@ -691,6 +701,18 @@ fn format_series(paths: &Paths, ui: &Ui, repository: &Path, tip: &str) -> Result
     }
     step.done(format!("{} patches", patches.len()));
     Ok(patches)
+}
+
+/// The kernel's .gitattributes say how git finds the function that a hunk is in. Git
+/// looks for them in the work tree, which need not be there; here it always finds them.
+fn attributes(repository: &Path) -> Result<()> {
+    let text = git::out(repository, ["show", &format!("{BASE}:.gitattributes")])?;
+    write_file(
+        &repository.join(".git/info/attributes"),
+        text.as_bytes(),
+        false,
+    )
+    .map(drop)
 }
 
 /// A mail with the pinned author and date in its headers.
@@ -856,6 +878,10 @@ pub fn verify(lab: &Lab) -> Result<Report> {
             return Ok(report);
         }
     };
+    report.applied = Some(Commit {
+        repository: repository.dir.clone(),
+        id: commit.clone(),
+    });
     report
         .problems
         .extend(check_commits(&repository.dir, &commit)?);
@@ -912,6 +938,43 @@ fn verify_linux(paths: &Paths, ui: &Ui, patches: &[Patch], report: &mut Report) 
         ui.println("note: linux/ has changes that are not committed; they are not tested");
     }
     Ok(())
+}
+
+/// A file that differs between the base and the series, and is still there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub path: String,
+    pub added: bool,
+}
+
+/// What the series changes and adds.
+pub fn changed_files(commit: &Commit) -> Result<Vec<Changed>> {
+    let names = git::out(
+        &commit.repository,
+        [
+            "diff",
+            "--name-status",
+            "-z",
+            "--no-renames",
+            "--diff-filter=AM",
+            BASE,
+            &commit.id,
+        ],
+    )?;
+    Ok(changed(&names))
+}
+
+/// What `git diff --name-status -z` printed.
+fn changed(names: &str) -> Vec<Changed> {
+    let mut fields = names.split_terminator('\0');
+    let mut files = Vec::new();
+    while let (Some(status), Some(path)) = (fields.next(), fields.next()) {
+        files.push(Changed {
+            path: path.to_owned(),
+            added: status == "A",
+        });
+    }
+    files
 }
 
 /// Names of patches that are not as they should be, with the reason.
@@ -988,6 +1051,43 @@ mod tests {
         let patch = b"diff --git a/x/y.c b/x/y.c\n@@\n+diff\ndiff --git a/old b/new\n";
         let files: Vec<String> = touched(patch).into_iter().collect();
         assert_eq!(files, ["new", "old", "x/y.c"]);
+    }
+
+    #[test]
+    fn hunks_name_their_function_without_a_work_tree() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let dir = dir.path();
+        git::run(dir, ["init", "--quiet"])?;
+        fs::write(dir.join(".gitattributes"), "*.c diff=cpp\n")?;
+        let body = |end: &str| {
+            let code = "1;\n".repeat(8);
+            format!("int f(void)\n{{\n{code}label:\n{code}{end}\n}}\n")
+        };
+        fs::write(dir.join("a.c"), body("2;"))?;
+        git::run(dir, ["add", "."])?;
+        git::run(dir, ["commit", "--quiet", "-m", "base"])?;
+        git::run(dir, ["tag", BASE])?;
+        fs::write(dir.join("a.c"), body("3;"))?;
+        git::run(dir, ["commit", "--quiet", "-a", "-m", "change"])?;
+        fs::remove_file(dir.join(".gitattributes"))?;
+        fs::remove_file(dir.join(".git/index"))?;
+        attributes(dir)?;
+        let diff = git::out(dir, ["diff", BASE, "HEAD"])?;
+        assert!(diff.contains("@@ int f(void)"), "{diff}");
+        Ok(())
+    }
+
+    #[test]
+    fn changed_and_added_files_are_told_apart() {
+        let file = |path: &str, added| Changed {
+            path: path.into(),
+            added,
+        };
+        assert_eq!(
+            changed("M\0a/b.c\0A\0c.h\0"),
+            [file("a/b.c", false), file("c.h", true)]
+        );
+        assert!(changed("").is_empty());
     }
 
     #[test]

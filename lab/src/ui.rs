@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 pub struct Ui {
     bars: MultiProgress,
     tty: bool,
+    quiet: bool,
 }
 
 impl Ui {
@@ -18,6 +19,15 @@ impl Ui {
         Self {
             bars: MultiProgress::new(),
             tty: std::io::stderr().is_terminal(),
+            quiet: false,
+        }
+    }
+
+    /// Steps leave no lines: spinners only, and those on a tty only.
+    pub fn quiet(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
         }
     }
 
@@ -33,7 +43,7 @@ impl Ui {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        if !self.tty {
+        if !self.tty && !self.quiet {
             eprintln!("{what} ...");
         }
         Step {
@@ -89,6 +99,9 @@ impl Step {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
             self.ui.bars.remove(bar);
+        }
+        if self.ui.quiet {
+            return;
         }
         let time = duration(self.start.elapsed());
         let colon = if summary.is_empty() { "" } else { ": " };
