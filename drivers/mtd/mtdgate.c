@@ -19,6 +19,7 @@
  * again, with a new gate.
  */
 
+#include <kunit/visibility.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mtd/mtd.h>
@@ -31,8 +32,9 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/mtd.h>
 
-/* How often unregistering says that it still waits */
-#define MTD_DRAIN_REPORT_SECS	10
+/* How often unregistering says that it still waits; tests do not wait as long */
+VISIBLE_IF_KUNIT unsigned int mtd_drain_report_ms = 10 * MSEC_PER_SEC;
+EXPORT_SYMBOL_IF_KUNIT(mtd_drain_report_ms);
 
 /* What an mtd_info points to instead of a gate, once it has been unregistered */
 #define MTD_GATE_GONE	((struct mtd_gate *)ERR_PTR(-ENODEV))
@@ -123,10 +125,12 @@ void mtd_gate_set_dying(struct mtd_info *master)
 }
 
 /**
- * mtd_gate_is_dying() - may partitions still be added to a master?
+ * mtd_gate_is_dying() - may no partition be added to a master any more?
  * @master: the MTD
  *
  * Context: under partitions_lock.
+ *
+ * Return: true if @master is being unregistered, or has been.
  */
 bool mtd_gate_is_dying(struct mtd_info *master)
 {
@@ -147,7 +151,7 @@ static void mtd_gate_drain(struct mtd_gate *gate)
 {
 	ktime_t start = ktime_get();
 	struct rcu_synchronize rs;
-	unsigned int secs = 0;
+	unsigned long ms = 0;
 
 	/* call_srcu() does not check that we are not inside ourselves. */
 	srcu_lock_sync(&gate->srcu.dep_map);
@@ -157,10 +161,10 @@ static void mtd_gate_drain(struct mtd_gate *gate)
 	init_completion(&rs.completion);
 	call_srcu(&gate->srcu, &rs.head, wakeme_after_rcu);
 	while (!wait_for_completion_timeout(&rs.completion,
-					    MTD_DRAIN_REPORT_SECS * HZ)) {
-		secs += MTD_DRAIN_REPORT_SECS;
-		pr_warn("mtd: unregistering %s has waited %u s for operations to end\n",
-			gate->name, secs);
+					    msecs_to_jiffies(mtd_drain_report_ms))) {
+		ms += mtd_drain_report_ms;
+		pr_warn("mtd: unregistering %s has waited %lu s for operations to end\n",
+			gate->name, ms / MSEC_PER_SEC);
 	}
 	destroy_rcu_head_on_stack(&rs.head);
 	trace_mtd_gate_drain_end(gate->name, ktime_sub(ktime_get(), start));
@@ -265,6 +269,7 @@ struct mtd_gate_guard mtd_gate_enter(struct mtd_info *mtd)
 
 	return guard;
 }
+EXPORT_SYMBOL_IF_KUNIT(mtd_gate_enter);
 
 /**
  * mtd_gate_leave() - leave the gate of an MTD
@@ -275,6 +280,7 @@ void mtd_gate_leave(struct mtd_gate_guard guard)
 	if (guard.gate)
 		srcu_read_unlock(&guard.gate->srcu, guard.idx);
 }
+EXPORT_SYMBOL_IF_KUNIT(mtd_gate_leave);
 
 /**
  * mtd_file_get() - find an MTD for a file descriptor
@@ -313,6 +319,7 @@ int mtd_file_get(struct mtd_file *file, int num)
 
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(mtd_file_get);
 
 /**
  * mtd_file_put() - let go of what mtd_file_get() took
@@ -333,6 +340,7 @@ void mtd_file_put(struct mtd_file *file)
 
 	mtd_gate_put(file->gate);
 }
+EXPORT_SYMBOL_IF_KUNIT(mtd_file_put);
 
 /**
  * mtd_file_enter() - enter the gate that a file descriptor holds
@@ -367,6 +375,7 @@ struct mtd_file_guard mtd_file_enter(struct mtd_file *file)
 
 	return guard;
 }
+EXPORT_SYMBOL_IF_KUNIT(mtd_file_enter);
 
 /**
  * mtd_gate_is_closed() - has an MTD been unregistered?
@@ -376,6 +385,8 @@ struct mtd_file_guard mtd_file_enter(struct mtd_file *file)
  * it, and nothing guarantees that the answer stays true.
  *
  * Context: any.
+ *
+ * Return: true if @mtd has been unregistered, or is a deleted partition.
  */
 bool mtd_gate_is_closed(struct mtd_info *mtd)
 {
