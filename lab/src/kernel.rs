@@ -202,6 +202,7 @@ fn image(arch: Arch) -> &'static str {
         Arch::Arm64 => "arch/arm64/boot/Image",
         Arch::Arm => "arch/arm/boot/zImage",
         Arch::X86_64 => "arch/x86/boot/bzImage",
+        Arch::Um => "linux",
     }
 }
 

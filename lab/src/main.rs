@@ -11,6 +11,7 @@ mod host;
 mod image;
 mod kernel;
 mod ktap;
+mod kunit;
 mod machine;
 mod paths;
 mod process;
@@ -49,6 +50,7 @@ enum Verb {
     Demo(demo::Args),
     Test(test::Args),
     Check(check::Args),
+    Kunit(kunit::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
     /// Makes linux/ with the series as commits on the branch `series`; the tag `base`
@@ -115,6 +117,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Demo(args) => demo::run(&open()?, args),
         Verb::Test(args) => test::run(&open()?, args),
         Verb::Check(args) => check::run(&open()?, args),
+        Verb::Kunit(args) => kunit::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Build(args) => kernel::build_verb(&open()?, args),

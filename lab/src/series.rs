@@ -782,7 +782,8 @@ fn added_files(repository: &Path, tip: &str) -> Result<BTreeMap<String, Added>> 
     Ok(files)
 }
 
-fn read_index(paths: &Paths) -> Result<BTreeSet<String>> {
+/// Files that the series adds, as `export` listed them.
+pub fn read_index(paths: &Paths) -> Result<BTreeSet<String>> {
     let file = paths.patches().join(EXPORTED);
     match fs::read_to_string(&file) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),

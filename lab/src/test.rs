@@ -10,9 +10,10 @@ use regex::Regex;
 use crate::check;
 use crate::demo;
 use crate::kernel::Lab;
+use crate::kunit;
 use crate::process;
 
-/// Test it all: the fast checks, the lab's unit tests, and the demo
+/// Test it all: the fast checks, unit tests of the lab, KUnit, and the demo
 ///
 /// About 10 minutes when the kernels are built, 40 from an empty cache. Writes
 /// out/demo.json, and logs under out/. The last line counts; exit status 0 only if
@@ -53,9 +54,10 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 3] = [
+    let parts: [Part; 4] = [
         ("check", &|| checks(lab)),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
+        ("kunit", &|| run_kunit(lab)),
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
     ];
     for (name, part) in parts {
@@ -145,6 +147,24 @@ fn summary(line: &str) -> Option<Count> {
         failed: found[2].parse().ok()?,
         skipped: found[3].parse().ok()?,
     })
+}
+
+/// Nothing as long as the series has no such tests.
+fn run_kunit(lab: &Lab) -> Result<Vec<(String, Count)>> {
+    if !kunit::has_tests(&lab.paths)? {
+        return Ok(Vec::new());
+    }
+    let kunit::Summary {
+        passed,
+        failed,
+        skipped,
+    } = kunit::all(lab)?;
+    let count = Count {
+        passed,
+        failed,
+        skipped,
+    };
+    Ok(vec![("kunit".to_owned(), count)])
 }
 
 fn run_demo(lab: &Lab, args: &Args) -> Result<Count> {

@@ -25,6 +25,9 @@ pub enum Arch {
     Arm,
     #[serde(rename = "x86_64")]
     X86_64,
+    /// User-mode Linux on an x86_64 machine: the kernel is a program, run inside the
+    /// toolchain root.
+    Um,
 }
 
 impl Arch {
@@ -33,7 +36,7 @@ impl Arch {
         match self {
             Self::Arm64 => "arm64",
             Self::Arm => "armhf",
-            Self::X86_64 => "amd64",
+            Self::X86_64 | Self::Um => "amd64",
         }
     }
 
@@ -43,6 +46,7 @@ impl Arch {
             Self::Arm64 => "arm64",
             Self::Arm => "arm",
             Self::X86_64 => "x86_64",
+            Self::Um => "um",
         }
     }
 
@@ -51,16 +55,17 @@ impl Arch {
         match self {
             Self::Arm64 => "aarch64-linux-gnu",
             Self::Arm => "arm-linux-gnueabihf",
-            Self::X86_64 => "x86_64-linux-gnu",
+            Self::X86_64 | Self::Um => "x86_64-linux-gnu",
         }
     }
 
-    /// The emulator's program name.
+    /// The emulator's program name; of User-mode Linux, which needs none, the
+    /// machine's that it is made for.
     pub fn qemu(self) -> &'static str {
         match self {
             Self::Arm64 => "qemu-system-aarch64",
             Self::Arm => "qemu-system-arm",
-            Self::X86_64 => "qemu-system-x86_64",
+            Self::X86_64 | Self::Um => "qemu-system-x86_64",
         }
     }
 }

@@ -1,0 +1,487 @@
+//! `cargo lab kunit`: the series' KUnit tests in User-mode Linux, held against the
+//! list of tests that must run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use regex::Regex;
+
+use crate::kernel::{self, Kernel, Lab, Variant};
+use crate::ktap::{self, Case, Status};
+use crate::paths::Paths;
+use crate::process::{self, Running};
+use crate::series;
+use crate::toolchain::{Arch, Bind};
+
+/// Run the series' KUnit tests in User-mode Linux, with KASAN on two CPUs
+///
+/// The tests that run must be those of lab/data/kunit/um-kunit.txt: one that is
+/// missing is a failure, and so is one that is not in it, and a skip that it does not
+/// allow. So is anything that the kernel reports meanwhile (KASAN, warnings, stalls).
+///
+/// Takes five minutes the first time for the kernel, then a minute or less. Writes
+/// out/build/, out/kunit/ (the console and the parser's JSON) and
+/// out/logs/build-*-um-kunit.log.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Run only tests that match, as in the kernel: `suite` or `suite.test`, with * and ?
+    #[arg(long, value_name = "GLOB")]
+    filter: Option<String>,
+    /// Build the worktree linux/ as it stands, not base + patches/
+    #[arg(long)]
+    tree: bool,
+    /// Write the tests that ran to the list, for review; marks of tests it has stay
+    #[arg(long, conflicts_with = "filter")]
+    update: bool,
+}
+
+/// The configuration of all this, and the name of its list.
+pub const CONFIG: &str = "um-kunit";
+
+/// A run takes seconds on a quiet machine.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A line of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// `suite.test`
+    pub name: String,
+    /// 0 for a test without.
+    pub parameters: usize,
+    /// How many parameters (or whether the test, if it has none) may be skipped.
+    pub skips: usize,
+    /// Uses only what stock kernels have, too, and must fail there.
+    pub stock: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Done,
+    TimeLimit,
+    Died(ExitStatus),
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    pub cases: Vec<Case>,
+    pub ended: Ended,
+    /// First lines of what the kernel reported beside the tests.
+    pub reports: Vec<String>,
+    pub log: PathBuf,
+}
+
+/// What became of a test that was expected, or ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Passed,
+    Skipped,
+    Failed(String),
+    Missing,
+}
+
+/// The list of a configuration.
+pub fn list_file(paths: &Paths, config: &str) -> PathBuf {
+    paths.data().join(format!("kunit/{config}.txt"))
+}
+
+pub fn read_list(paths: &Paths, config: &str) -> Result<Vec<Expected>> {
+    let file = list_file(paths, config);
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse_list(&text).with_context(|| format!("in {}", file.display()))
+}
+
+fn parse_list(text: &str) -> Result<Vec<Expected>> {
+    let mut list: Vec<Expected> = Vec::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next() else { continue };
+        let mut entry = Expected {
+            name: name.to_owned(),
+            parameters: 0,
+            skips: 0,
+            stock: false,
+        };
+        for word in words {
+            let number = |text: &str| text.parse().with_context(|| format!("{name}: {word}"));
+            match word.split_once('=') {
+                Some(("parameters", value)) => entry.parameters = number(value)?,
+                Some(("skips", value)) => entry.skips = number(value)?,
+                None if word == "stock" => entry.stock = true,
+                _ => bail!("{name}: {word} is not understood"),
+            }
+        }
+        if !name.contains('.') || list.iter().any(|other| other.name == name) {
+            bail!("{name} is not suite.test, or is there twice");
+        }
+        list.push(entry);
+    }
+    Ok(list)
+}
+
+/// The list that `cases` make, with the marks that `old` has.
+fn print_list(old: &[Expected], cases: &[Case]) -> String {
+    let mut text = String::from(
+        "# The KUnit tests that must run; written by `cargo lab kunit --update`.\n\
+         # suite.test [parameters=N] [skips=N] [stock]; stock: uses nothing that stock\n\
+         # kernels have not, and must fail there.\n",
+    );
+    for case in cases {
+        let skips = match (case.parameters, case.status) {
+            (0, Status::Skip) => 1,
+            _ => case.skipped,
+        };
+        text.push_str(&case.name);
+        for (word, number) in [("parameters", case.parameters), ("skips", skips)] {
+            if number > 0 {
+                // Writing to a string does not fail.
+                let _ = write!(text, " {word}={number}");
+            }
+        }
+        if old
+            .iter()
+            .any(|entry| entry.name == case.name && entry.stock)
+        {
+            text.push_str(" stock");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Whether the series, as exported, adds KUnit tests.
+pub fn has_tests(paths: &Paths) -> Result<bool> {
+    let is_test = |path: &String| path.ends_with("-kunit.c") || path.ends_with("_kunit.c");
+    Ok(series::read_index(paths)?.iter().any(is_test))
+}
+
+/// Runs the tests of `kernel`; the console goes to `dir`.
+pub fn boot(lab: &Lab, kernel: &Kernel, dir: &Path, filter: Option<&str>) -> Result<Ran> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let log = dir.join("console.log");
+    let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let second = console.try_clone().context("cannot duplicate a file")?;
+    let mut linux = lab.toolchain.command(
+        &[Bind::read_only(&kernel.image, "/kunit/linux")],
+        "/kunit/linux",
+    );
+    linux
+        .env("TMPDIR", "/tmp")
+        .args(["mem=1G", "console=tty", "seccomp=on", "ncpus=2"])
+        .args(["kunit.enable=1", "kunit.autorun=1", "kunit_shutdown=halt"])
+        .args(filter.map(|glob| format!("kunit.filter_glob={glob}")))
+        .stdin(Stdio::null())
+        .stdout(console)
+        .stderr(second);
+    let mut running = Running::spawn(&mut linux)?;
+    let start = Instant::now();
+    let ended = loop {
+        process::check_interrupted()?;
+        match running.child().try_wait().context("cannot wait for UML")? {
+            Some(status) if status.success() => break Ended::Done,
+            Some(status) => break Ended::Died(status),
+            None if start.elapsed() > LIMIT => break Ended::TimeLimit,
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    drop(running);
+    process::check_interrupted()?;
+    let text = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    Ok(Ran {
+        cases: ktap::read_kunit(lab, kernel, dir)?,
+        ended,
+        reports: reports(&String::from_utf8_lossy(&text)),
+        log,
+    })
+}
+
+/// What the kernel says beside its tests and should not. Tests that expect a warning
+/// suppress it.
+fn reports(log: &str) -> Vec<String> {
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?:^|[\] ])(?:BUG:|WARNING:|UBSAN:|Kernel panic|INFO: task|rcu: INFO:|list_(?:add|del) corruption|Modules linked in:.*Oops)",
+        )
+        .expect("a constant expression")
+    });
+    log.lines()
+        .filter(|line| PATTERN.is_match(line))
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
+/// Each expected test in order, then those that ran and are not in the list.
+pub fn judge(expected: &[Expected], cases: &[Case]) -> Vec<(String, Outcome)> {
+    let mut ran: BTreeMap<&str, &Case> = BTreeMap::new();
+    let mut outcomes = Vec::new();
+    for case in cases {
+        if ran.insert(&case.name, case).is_some() {
+            outcomes.push((case.name.clone(), Outcome::Failed("ran twice".into())));
+        }
+    }
+    for entry in expected {
+        let outcome = ran
+            .get(entry.name.as_str())
+            .map_or(Outcome::Missing, |case| outcome(entry, case));
+        outcomes.push((entry.name.clone(), outcome));
+    }
+    for case in cases {
+        if !expected.iter().any(|entry| entry.name == case.name) {
+            let why = "is not in the list of tests".to_owned();
+            outcomes.push((case.name.clone(), Outcome::Failed(why)));
+        }
+    }
+    outcomes
+}
+
+fn outcome(entry: &Expected, case: &Case) -> Outcome {
+    let skipped = match (case.parameters, case.status) {
+        (0, Status::Skip) => 1,
+        _ => case.skipped,
+    };
+    match case.status {
+        Status::Fail | Status::Error if case.failed.is_empty() => Outcome::Failed("failed".into()),
+        Status::Fail | Status::Error => {
+            Outcome::Failed(format!("failed for {}", case.failed.join(", ")))
+        }
+        _ if case.parameters != entry.parameters => Outcome::Failed(format!(
+            "ran with {} parameters, not {}",
+            case.parameters, entry.parameters
+        )),
+        _ if skipped > entry.skips => {
+            Outcome::Failed(format!("{skipped} skipped, {} may be", entry.skips))
+        }
+        Status::Skip => Outcome::Skipped,
+        Status::Pass => Outcome::Passed,
+    }
+}
+
+/// Faults of a run that belong to no test.
+pub fn faults(ran: &Ran) -> Vec<String> {
+    let ended = match ran.ended {
+        Ended::Done => None,
+        Ended::TimeLimit => Some(format!("not done after {} s", LIMIT.as_secs())),
+        Ended::Died(status) => Some(format!("UML ended with {status}")),
+    };
+    let reported = ran
+        .reports
+        .iter()
+        .map(|line| format!("the kernel reports: {line}"));
+    reported.chain(ended).collect()
+}
+
+/// Counts of a judged run, printed as it goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+}
+
+/// Prints what is not well and counts.
+fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
+    let mut summary = Summary::default();
+    for (name, outcome) in outcomes {
+        match outcome {
+            Outcome::Passed => summary.passed += 1,
+            Outcome::Skipped => summary.skipped += 1,
+            Outcome::Failed(why) => println!("kunit: {name}: {why}"),
+            Outcome::Missing => println!("kunit: {name}: did not run to its end"),
+        }
+    }
+    let faults = faults(ran);
+    for fault in &faults {
+        println!("kunit: {fault}");
+    }
+    summary.failed = outcomes.len() - summary.passed - summary.skipped + faults.len();
+    if summary.failed > 0 {
+        println!("kunit: the console is {}", ran.log.display());
+    }
+    summary
+}
+
+/// Builds, runs and judges all tests of the series.
+pub fn all(lab: &Lab) -> Result<Summary> {
+    let expected = read_list(&lab.paths, CONFIG)?;
+    let kernel = kernel::build(lab, &Variant::Series { upto: None }, CONFIG, Arch::Um)?;
+    let step = lab.ui.step("KUnit in User-mode Linux");
+    let ran = boot(lab, &kernel, &lab.paths.out().join("kunit"), None)?;
+    let summary = report(&ran, &judge(&expected, &ran.cases));
+    step.done(format!("{} tests passed", summary.passed));
+    Ok(summary)
+}
+
+/// The verb `kunit`.
+pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
+    let file = list_file(&lab.paths, CONFIG);
+    let mut expected = match file.exists() || !args.update {
+        true => read_list(&lab.paths, CONFIG)?,
+        false => Vec::new(),
+    };
+    let variant = match args.tree {
+        true => Variant::Tree,
+        false => Variant::Series { upto: None },
+    };
+    if variant != Variant::Tree && !has_tests(&lab.paths)? {
+        bail!("the series adds no KUnit tests");
+    }
+    let kernel = kernel::build(lab, &variant, CONFIG, Arch::Um)?;
+    let step = lab.ui.step("KUnit in User-mode Linux");
+    let dir = lab.paths.out().join("kunit");
+    let ran = boot(lab, &kernel, &dir, args.filter.as_deref())?;
+    step.done(format!("{} tests ran", ran.cases.len()));
+    if let Some(glob) = &args.filter {
+        let pattern = glob_pattern(glob)?;
+        expected.retain(|entry| pattern.is_match(&entry.name));
+        if expected.is_empty() {
+            bail!("no test of {} matches {glob}", file.display());
+        }
+    }
+    if args.update {
+        if ran.ended != Ended::Done {
+            bail!("{}; the list stays as it is", faults(&ran).join("; "));
+        }
+        let text = print_list(&expected, &ran.cases);
+        let dir = file.parent().context("the list has a directory")?;
+        fs::create_dir_all(dir)
+            .and_then(|()| fs::write(&file, &text))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        expected = parse_list(&text)?;
+    }
+    let summary = report(&ran, &judge(&expected, &ran.cases));
+    println!(
+        "kunit: {} passed, {} failed, {} skipped",
+        summary.passed, summary.failed, summary.skipped
+    );
+    Ok(match summary.failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// What the kernel takes for a match: suite and test by themselves, each with * and ?.
+fn glob_pattern(glob: &str) -> Result<Regex> {
+    let part = |text: &str| {
+        regex::escape(text)
+            .replace(r"\*", "[^.]*")
+            .replace(r"\?", "[^.]")
+    };
+    let (suite, test) = glob.split_once('.').unwrap_or((glob, "*"));
+    Regex::new(&format!("^{}\\.{}$", part(suite), part(test)))
+        .with_context(|| format!("{glob} is no pattern"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(name: &str, status: Status, parameters: usize, skipped: usize) -> Case {
+        Case {
+            name: name.into(),
+            status,
+            parameters,
+            skipped,
+            failed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn lists_read_back_as_written() -> Result<()> {
+        let old = parse_list("a.b stock # why\n\na.gone stock\n")?;
+        let cases = [
+            case("a.b", Status::Pass, 3, 1),
+            case("a.c", Status::Skip, 0, 0),
+            case("a.d", Status::Pass, 0, 0),
+        ];
+        let text = print_list(&old, &cases);
+        assert!(
+            text.ends_with("\na.b parameters=3 skips=1 stock\na.c skips=1\na.d\n"),
+            "{text}"
+        );
+        let expected = parse_list(&text)?;
+        assert!(
+            judge(&expected, &cases)
+                .iter()
+                .all(|(_, outcome)| matches!(outcome, Outcome::Passed | Outcome::Skipped))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn lists_with_faults_are_refused() {
+        for wrong in ["a", "a.b\na.b", "a.b what", "a.b skips=x", "a.b size=1"] {
+            assert!(parse_list(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn missing_unexpected_skipped_and_failed_tests_are_found() -> Result<()> {
+        let expected = parse_list("a.gone\na.skip\na.fail\na.fewer parameters=2\na.good\n")?;
+        let mut failing = case("a.fail", Status::Fail, 2, 0);
+        failing.failed.push("write".into());
+        let outcomes = judge(
+            &expected,
+            &[
+                case("a.skip", Status::Skip, 0, 0),
+                failing,
+                case("a.fewer", Status::Pass, 1, 0),
+                case("a.good", Status::Pass, 0, 0),
+                case("a.new", Status::Pass, 0, 0),
+                case("a.new", Status::Pass, 0, 0),
+            ],
+        );
+        let said: Vec<String> = outcomes
+            .iter()
+            .map(|(name, outcome)| match outcome {
+                Outcome::Failed(why) => format!("{name} {why}"),
+                other => format!("{name} {other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "a.new ran twice",
+                "a.gone Missing",
+                "a.skip 1 skipped, 0 may be",
+                "a.fail failed for write",
+                "a.fewer ran with 1 parameters, not 2",
+                "a.good Passed",
+                "a.new is not in the list of tests",
+                "a.new is not in the list of tests",
+            ]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn reports_beside_tests_are_found() {
+        let log = "    ok 1 BUGGY: x\nBUG: KASAN: slab-use-after-free in f\n\
+                   [    1.0] WARNING: kernel/x.c:1 at f\nSMP: WARNINGS\n";
+        assert_eq!(reports(log).len(), 2);
+    }
+
+    #[test]
+    fn filters_match_as_in_the_kernel() -> Result<()> {
+        assert!(glob_pattern("spi_*")?.is_match("spi_gate.nests"));
+        assert!(glob_pattern("spi_gate.*s")?.is_match("spi_gate.nests"));
+        assert!(!glob_pattern("spi_gate.n")?.is_match("spi_gate.nests"));
+        assert!(!glob_pattern("spi")?.is_match("spi_gate.nests"));
+        Ok(())
+    }
+
+    #[test]
+    fn the_committed_list_reads() -> Result<()> {
+        assert!(!read_list(&Paths::find()?, CONFIG)?.is_empty());
+        Ok(())
+    }
+}
