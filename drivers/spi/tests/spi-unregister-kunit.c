@@ -36,7 +36,7 @@ static void spi_unregister_wait_closed(struct kunit *test, struct spi_fake *fake
 
 	KUNIT_EXPECT_FALSE(test, spi_fake_run_supports_op(fake));
 	KUNIT_EXPECT_EQ_MSG(test, 0,
-			    wait_for_completion_timeout(&unregister->done, HZ / 20),
+			    wait_for_completion_timeout(&unregister->done, HZ / 5),
 			    "unregistering did not wait");
 }
 
