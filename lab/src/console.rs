@@ -304,13 +304,13 @@ mod tests {
 [   11.100000][   T80] # marker: unbind controller cycle 1
 [   11.200000][   T72] ==================================================================
 [   11.200001][   T72] BUG: KASAN: slab-use-after-free in cqspi_indirect_read_execute.isra.0+0x188/0x330
-[   11.200002][   T72] Read of size 4 at addr ffff000012345678 by task read_unbind/72
+[   11.200002][   T72] Read of size 4 at addr ffff000012345678 by task unbind_busy/72
 [   11.200003][   T72] 
-[   11.200004][   T72] CPU: 1 UID: 0 PID: 72 Comm: read_unbind Not tainted 7.3.4 #1 PREEMPT
+[   11.200004][   T72] CPU: 1 UID: 0 PID: 72 Comm: unbind_busy Not tainted 7.3.4 #1 PREEMPT
 [   11.200005][   T73] unrelated
 [   11.200006][   T72] Call trace:
 [   11.200007][   T72]  show_stack+0x18/0x24 (C)
-[   11.200008][   T73] WARNING: drivers/x.c:1 at other+0x1/0x2, CPU#0: read_unbind/73
+[   11.200008][   T73] WARNING: drivers/x.c:1 at other+0x1/0x2, CPU#0: unbind_busy/73
 [   11.200009][   T72]  cqspi_indirect_read_execute.isra.0+0x188/0x330
 [   11.200010][   T72]  spi_mem_exec_op+0x3e0/0x478
 [   11.200011][   T73] Call trace:
@@ -365,7 +365,7 @@ mod tests {
     fn other_reports_are_seen_and_ordinary_lines_are_not() {
         for title in [
             "WARNING: possible circular locking dependency detected",
-            "INFO: task read_unbind:72 blocked for more than 30 seconds.",
+            "INFO: task unbind_busy:72 blocked for more than 30 seconds.",
             "INFO: possible recursive locking detected",
             "BUG: sleeping function called from invalid context at kernel/x.c:1",
             "BUG kmalloc-64 (Not tainted): Poison overwritten",
@@ -377,7 +377,7 @@ mod tests {
         }
         for line in [
             "# marker: unbind flash cycle 1",
-            "ok 1 op_in_flight.readers_were_inside",
+            "ok 1 flash.op_in_flight.readers_were_inside",
             "Kernel command line: oops=panic panic_on_warn=1",
             "INFO: lockdep is turned on",
             "random: crng init done",

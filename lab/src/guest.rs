@@ -1,5 +1,5 @@
-//! The guest's side: test programs compiled for its architecture, and an initramfs
-//! with them, busybox and mtd-utils.
+//! The guest's side: the series' kselftest built for its architecture, and an
+//! initramfs with it, busybox and mtd-utils.
 
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -11,17 +11,19 @@ use walkdir::WalkDir;
 use crate::image::write_whole;
 use crate::kernel::{Kernel, Lab};
 use crate::process;
+use crate::series;
+use crate::source::Source;
 use crate::toolchain::{Arch, Bind};
 
-/// Each is one C file of `lab/guest/`, linked with [`COMMON`].
-const PROGRAMS: [&str; 2] = ["read_unbind", "held_fd"];
-const COMMON: &str = "mtd_unbind.c";
+/// The kselftest, in a kernel tree, and its programs.
+const TESTS: &str = "tools/testing/selftests/drivers/mtd";
+const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
 
 /// Directories of the foreign packages that the guest has no use for, by name:
 /// two thirds of what it would have to unpack at every boot.
 const LEFT_OUT: [&str; 7] = ["share", "include", "gconv", "dev", "etc", "tmp", "var"];
 
-/// Compiles the test programs and packs the initramfs: about two seconds, so it is
+/// Builds the test programs and packs the initramfs: about two seconds, so it is
 /// simply done anew each time and cannot be stale.
 pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     let arch = kernel.arch;
@@ -32,9 +34,10 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     let work = tempfile::tempdir_in(&out).context("cannot make a temporary directory")?;
     std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755))?;
 
+    let tree = tree_with_tests(lab, kernel)?;
     let binds = [
-        Bind::read_only(lab.paths.clone.join("lab/guest"), "/guest/programs"),
-        Bind::read_only(&kernel.source_dir, "/guest/linux"),
+        Bind::read_only(lab.paths.clone.join("lab/guest"), "/guest/lab"),
+        Bind::read_only(&tree, "/guest/linux"),
         Bind::read_only(&packages, "/guest/packages"),
         Bind::writable(work.path(), "/guest/out"),
     ];
@@ -43,12 +46,7 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
         sh.args(["-ec", script]);
         process::output(&mut sh).map(drop)
     };
-    for program in PROGRAMS {
-        run(&compile(arch, program)).with_context(|| {
-            let dir = lab.paths.clone.join("lab/guest");
-            format!("cannot compile {}/{program}.c", dir.display())
-        })?;
-    }
+    run(&make(arch)).with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
 
     let list = contents(&packages)?;
     write_whole(&work.path().join("list"), list.as_bytes())?;
@@ -64,17 +62,30 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     Ok(initramfs)
 }
 
+/// The tree that is booted, so that what is changed in `linux/` is what runs; or, when
+/// it is stock or a part of the series without the tests, the one of the whole series.
+fn tree_with_tests(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
+    if kernel.source_dir.join(TESTS).is_dir() {
+        return Ok(kernel.source_dir.clone());
+    }
+    let source = Source::ensure(&lab.paths, &lab.ui)?;
+    let (tree, _) = series::checkout(&lab.paths, &lab.ui, &source, None)?;
+    if !tree.join(TESTS).is_dir() {
+        bail!("the series has no {TESTS}, the tests that boots run");
+    }
+    Ok(tree)
+}
+
 /// Static, so that the programs do not depend on which libraries the guest has. The
 /// foreign C library comes from Debian's cross packages (libc6-dev-*-cross and
 /// libgcc-*-dev-*-cross), whose directories clang searches by itself for the target:
 /// nothing is downloaded or built beside packages.
-fn compile(arch: Arch, program: &str) -> String {
+fn make(arch: Arch) -> String {
     format!(
-        "clang-19 --target={target} -fuse-ld=lld -static -O2 -g0 -std=gnu11 \
-         -Wall -Wextra -Werror -Wno-unused-parameter \
-         -I/guest/linux/tools/testing/selftests \
-         -o /guest/out/{program} /guest/programs/{program}.c /guest/programs/{COMMON}",
-        target = arch.triple()
+        "make -C /guest/linux/{TESTS} OUTPUT=/guest/out LLVM=-19 ARCH={arch} \
+         CROSS_COMPILE={triple}- USERCFLAGS='-Werror -g0' \
+         USERLDFLAGS='-static -fuse-ld=lld'",
+        triple = arch.triple()
     )
 }
 
@@ -84,7 +95,7 @@ fn contents(packages: &Path) -> Result<String> {
         "dir /dev 755 0 0\n\
          nod /dev/console 600 0 0 c 5 1\n\
          dir /lab 755 0 0\n\
-         file /init /guest/programs/init 755 0 0\n",
+         file /init /guest/lab/init 755 0 0\n",
     );
     for program in PROGRAMS {
         writeln!(list, "file /lab/{program} /guest/out/{program} 755 0 0")?;
@@ -137,7 +148,7 @@ mod tests {
         assert!(list.contains("file /usr/bin/busybox /guest/packages/usr/bin/busybox"));
         assert!(list.contains("slink /usr/bin/sh busybox 777 0 0\n"));
         assert!(list.contains("slink /lib usr/lib 777 0 0\n"));
-        assert!(list.contains("file /lab/held_fd /guest/out/held_fd 755 0 0\n"));
+        assert!(list.contains("file /lab/unbind_idle /guest/out/unbind_idle 755 0 0\n"));
         assert!(!list.contains("share"));
         Ok(())
     }

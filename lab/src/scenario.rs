@@ -19,7 +19,7 @@ pub struct Scenario {
     /// Its place in tables.
     pub order: u32,
     pub title: String,
-    /// A program of `lab/guest/`.
+    /// A program of the series' kselftest, drivers/mtd.
     pub program: String,
     /// Processes that every unbind has to find reading.
     pub readers: u32,

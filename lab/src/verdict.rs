@@ -523,7 +523,10 @@ mod tests {
         let log = fixture!("hang.log");
         let ktap = fixture!("hang.ktap.json");
         let verdict = fixture_patched(log, ktap, "controller-unbind", &LIMIT);
-        failed(&verdict, "no end after 1 s; missing: op_in_flight");
+        failed(
+            &verdict,
+            "no end after 1 s; missing: controller.op_in_flight",
+        );
         unclear(&fixture_stock(log, "controller-unbind", &LIMIT), "no end");
     }
 
@@ -588,7 +591,10 @@ mod tests {
         );
         let mut twice = good_results();
         twice.tests.push(twice.tests[0].clone());
-        failed(&patched(&log, &twice, &Ended::Done), "twice: op_in_flight");
+        failed(
+            &patched(&log, &twice, &Ended::Done),
+            "twice: controller.op_in_flight",
+        );
         let mut faulty = good_results();
         faulty.errors = 1;
         failed(

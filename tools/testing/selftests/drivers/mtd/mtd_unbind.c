@@ -173,6 +173,7 @@ struct search {
 	struct mtd *mtd;
 	const char *dir;
 	char why[256];
+	char first[320];		/* reason, of the first MTD */
 };
 
 /* Calls @match with each name in @dir, in order, until it is true. */
@@ -406,6 +407,9 @@ static bool match_first(struct search *search, const char *name)
 	snprintf(mtd->label, sizeof(mtd->label), "%.63s", read_line(dir, "name"));
 	if (!find_flash(search, dir)) {
 		ksft_print_msg("%s: %s\n", name, search->why);
+		if (!*search->first)
+			snprintf(search->first, sizeof(search->first), "%s: %s",
+				 mtd->name, search->why);
 		return false;
 	}
 	resolve(mtd->of_node, mtd->dir[LEVEL_FLASH], "of_node");
@@ -425,9 +429,8 @@ struct mtd *mtd_find(void)
 	if (geteuid())
 		ksft_exit_skip("only root can unbind drivers\n");
 	if (!each_name("/sys/class/mtd", match_first, &search)) {
-		if (*search.why)
-			ksft_exit_skip("no MTD can be unbound; %s: %s\n", mtd->name,
-				       search.why);
+		if (*search.first)
+			ksft_exit_skip("no MTD can be unbound; %s\n", search.first);
 		if (only)
 			ksft_exit_skip("there is no %s\n", only);
 		ksft_exit_skip("there is no MTD\n");
