@@ -37,6 +37,8 @@ pub enum Variant {
     Series { upto: Option<usize> },
     /// The developer's worktree linux/ as it stands.
     Tree,
+    /// One of the above with a mutant of lab/kernel/mutants/ on top.
+    Mutant,
 }
 
 impl fmt::Display for Variant {
@@ -46,6 +48,7 @@ impl fmt::Display for Variant {
             Self::Series { upto: None } => f.pad("patched"),
             Self::Series { upto: Some(n) } => f.pad(&format!("patched-{n}")),
             Self::Tree => f.pad("tree"),
+            Self::Mutant => f.pad("mutant"),
         }
     }
 }
@@ -247,9 +250,42 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
                 dirty,
             }
         }
+        Variant::Mutant => bail!("a mutant is built on top of another kernel"),
     };
+    build_tree(lab, variant, tree, None, config_name, &config)
+}
 
-    let wanted = wanted(paths, &config)?;
+/// Builds the tree `dir`, which is the source of `below` with a commit on top, starting
+/// from what was built for that.
+pub fn build_mutant(lab: &Lab, below: &Kernel, dir: PathBuf, id: String) -> Result<Kernel> {
+    let config = config(&lab.paths, &below.config)?;
+    let tree = Tree {
+        dir,
+        id,
+        dirty: false,
+    };
+    build_tree(
+        lab,
+        &Variant::Mutant,
+        tree,
+        Some(below),
+        &below.config,
+        &config,
+    )
+}
+
+fn build_tree(
+    lab: &Lab,
+    variant: &Variant,
+    tree: Tree,
+    below: Option<&Kernel>,
+    config_name: &str,
+    config: &Config,
+) -> Result<Kernel> {
+    let paths = &lab.paths;
+    let arch = config.arch;
+    let source = Source::ensure(paths, &lab.ui)?;
+    let wanted = wanted(paths, config)?;
     let text = fragment(&wanted);
     let stamp = Stamp {
         source_version: source.version.clone(),
@@ -259,25 +295,24 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
         tree: series::tree_id(&tree.dir),
     };
     let stock_dir = stock_dir(paths, config_name, &stamp);
-    let build_dir = match variant {
+    let dir = match variant {
         Variant::Stock => stock_dir.clone(),
-        _ => paths.build().join(format!("{variant}-{config_name}")),
+        _ => build_dir(paths, variant, config_name),
     };
+    // A copy of a build is right in another tree only if all that differs from stock in
+    // the one is newer than its import in the other: so with stock, and with what a
+    // mutant is on top of.
+    let seed = below.map_or(stock_dir.clone(), |below| {
+        build_dir(paths, &below.variant, config_name)
+    });
 
     // The stock build is shared by all clones; nobody copies it while it is made.
     let lock = host::lock_cache(paths, &lab.ui, &format!("build-{config_name}"))?;
     let fresh = !tree.dirty
-        && Stamp::read(&build_dir).as_ref() == Some(&stamp)
-        && build_dir.join(image(arch)).is_file();
+        && Stamp::read(&dir).as_ref() == Some(&stamp)
+        && dir.join(image(arch)).is_file();
     if !fresh {
-        prepare(
-            lab,
-            variant,
-            &build_dir,
-            &stock_dir,
-            &stamp,
-            source.imported()?,
-        )?;
+        prepare(lab, variant, &dir, &seed, &stamp, source.imported()?)?;
         if *variant != Variant::Stock {
             drop(lock);
         }
@@ -290,20 +325,20 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
             lab,
             arch,
             tree: &tree,
-            build_dir: &build_dir,
+            build_dir: &dir,
             log: &log,
         };
         let compiled = build.run(&wanted, &text, &step)?;
-        stamp.write(&build_dir)?;
+        stamp.write(&dir)?;
         step.done(format!("{compiled} files compiled"));
     }
 
-    let release = build_dir.join("include/config/kernel.release");
+    let release = dir.join("include/config/kernel.release");
     Ok(Kernel {
         variant: *variant,
         config: config_name.to_owned(),
         arch,
-        image: build_dir.join(image(arch)),
+        image: dir.join(image(arch)),
         release: fs::read_to_string(&release)
             .with_context(|| format!("cannot read {}", release.display()))?
             .trim()
@@ -313,6 +348,11 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
         source_id: tree.id,
         config_sha256: stamp.config_sha256,
     })
+}
+
+/// Where a kernel that is not stock is built.
+fn build_dir(paths: &Paths, variant: &Variant, config: &str) -> PathBuf {
+    paths.build().join(format!("{variant}-{config}"))
 }
 
 fn stock_dir(paths: &Paths, config: &str, stamp: &Stamp) -> PathBuf {
@@ -325,13 +365,13 @@ fn stock_dir(paths: &Paths, config: &str, stamp: &Stamp) -> PathBuf {
 }
 
 /// Makes the build directory, keeping what make can carry on from. A new one starts
-/// as a copy of the stock build: source trees are copies of the stock tree with its
+/// as a copy of `seed`, the stock build as a rule: source trees are copies of the stock tree with its
 /// file times, so make then compiles only what the patches change.
 fn prepare(
     lab: &Lab,
     variant: &Variant,
     build_dir: &Path,
-    stock_dir: &Path,
+    seed: &Path,
     stamp: &Stamp,
     imported: SystemTime,
 ) -> Result<()> {
@@ -350,9 +390,9 @@ fn prepare(
                 .with_context(|| format!("cannot remove {}", build_dir.display()))?;
         }
         let temporary = temporary(build_dir)?;
-        if *variant != Variant::Stock && Stamp::read(stock_dir).is_some() {
-            let step = lab.ui.step("Starting from the stock build");
-            copy(stock_dir, &temporary)?;
+        if *variant != Variant::Stock && Stamp::read(seed).is_some() {
+            let step = lab.ui.step("Starting from another build");
+            copy(seed, &temporary)?;
             age(&temporary, imported)?;
             step.done("");
         } else {

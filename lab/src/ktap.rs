@@ -136,6 +136,7 @@ pub fn parse_kunit(json: &str) -> Result<Vec<Case>> {
                     .test_cases
                     .iter()
                     .filter(|it| matches!(it.status, Status::Fail | Status::Error))
+                    .filter(|it| !it.name.is_empty())
                     .map(|it| it.name.clone())
                     .collect(),
             });

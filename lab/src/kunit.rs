@@ -45,8 +45,11 @@ pub struct Args {
 /// The configuration of all this, and the name of its list.
 pub const CONFIG: &str = "um-kunit";
 
-/// A run takes seconds on a quiet machine.
+/// All tests take half a minute on a quiet machine, and five times that on a busy one.
 const LIMIT: Duration = Duration::from_secs(600);
+
+/// One test takes seconds.
+pub const ONE_LIMIT: Duration = Duration::from_secs(180);
 
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub struct Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Done,
-    TimeLimit,
+    TimeLimit(Duration),
     Died(ExitStatus),
 }
 
@@ -166,7 +169,13 @@ pub fn has_tests(paths: &Paths) -> Result<bool> {
 }
 
 /// Runs the tests of `kernel`; the console goes to `dir`.
-pub fn boot(lab: &Lab, kernel: &Kernel, dir: &Path, filter: Option<&str>) -> Result<Ran> {
+pub fn boot(
+    lab: &Lab,
+    kernel: &Kernel,
+    dir: &Path,
+    filter: Option<&str>,
+    limit: Duration,
+) -> Result<Ran> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let log = dir.join("console.log");
     let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -190,7 +199,7 @@ pub fn boot(lab: &Lab, kernel: &Kernel, dir: &Path, filter: Option<&str>) -> Res
         match running.child().try_wait().context("cannot wait for UML")? {
             Some(status) if status.success() => break Ended::Done,
             Some(status) => break Ended::Died(status),
-            None if start.elapsed() > LIMIT => break Ended::TimeLimit,
+            None if start.elapsed() > limit => break Ended::TimeLimit(limit),
             None => std::thread::sleep(Duration::from_millis(50)),
         }
     };
@@ -270,7 +279,7 @@ fn outcome(entry: &Expected, case: &Case) -> Outcome {
 pub fn faults(ran: &Ran) -> Vec<String> {
     let ended = match ran.ended {
         Ended::Done => None,
-        Ended::TimeLimit => Some(format!("not done after {} s", LIMIT.as_secs())),
+        Ended::TimeLimit(limit) => Some(format!("not done after {} s", limit.as_secs())),
         Ended::Died(status) => Some(format!("UML ended with {status}")),
     };
     let reported = ran
@@ -310,12 +319,24 @@ fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
     summary
 }
 
+/// The kernel that the tests of the series, or of linux/, are in.
+pub fn build(lab: &Lab, tree: bool) -> Result<Kernel> {
+    let variant = match tree {
+        true => Variant::Tree,
+        false => Variant::Series { upto: None },
+    };
+    if !tree && !has_tests(&lab.paths)? {
+        bail!("the series adds no KUnit tests");
+    }
+    kernel::build(lab, &variant, CONFIG, Arch::Um)
+}
+
 /// Builds, runs and judges all tests of the series.
 pub fn all(lab: &Lab) -> Result<Summary> {
     let expected = read_list(&lab.paths, CONFIG)?;
-    let kernel = kernel::build(lab, &Variant::Series { upto: None }, CONFIG, Arch::Um)?;
+    let kernel = build(lab, false)?;
     let step = lab.ui.step("KUnit in User-mode Linux");
-    let ran = boot(lab, &kernel, &lab.paths.out().join("kunit"), None)?;
+    let ran = boot(lab, &kernel, &lab.paths.out().join("kunit"), None, LIMIT)?;
     let summary = report(&ran, &judge(&expected, &ran.cases));
     step.done(format!("{} tests passed", summary.passed));
     Ok(summary)
@@ -328,17 +349,10 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
         true => read_list(&lab.paths, CONFIG)?,
         false => Vec::new(),
     };
-    let variant = match args.tree {
-        true => Variant::Tree,
-        false => Variant::Series { upto: None },
-    };
-    if variant != Variant::Tree && !has_tests(&lab.paths)? {
-        bail!("the series adds no KUnit tests");
-    }
-    let kernel = kernel::build(lab, &variant, CONFIG, Arch::Um)?;
+    let kernel = build(lab, args.tree)?;
     let step = lab.ui.step("KUnit in User-mode Linux");
     let dir = lab.paths.out().join("kunit");
-    let ran = boot(lab, &kernel, &dir, args.filter.as_deref())?;
+    let ran = boot(lab, &kernel, &dir, args.filter.as_deref(), LIMIT)?;
     step.done(format!("{} tests ran", ran.cases.len()));
     if let Some(glob) = &args.filter {
         let pattern = glob_pattern(glob)?;

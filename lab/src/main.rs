@@ -13,11 +13,13 @@ mod kernel;
 mod ktap;
 mod kunit;
 mod machine;
+mod mutants;
 mod paths;
 mod process;
 mod qemu;
 mod scenario;
 mod series;
+mod soak;
 mod source;
 mod test;
 mod toolchain;
@@ -51,6 +53,7 @@ enum Verb {
     Test(test::Args),
     Check(check::Args),
     Kunit(kunit::Args),
+    Soak(soak::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
     /// Makes linux/ with the series as commits on the branch `series`; the tag `base`
@@ -118,6 +121,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Test(args) => test::run(&open()?, args),
         Verb::Check(args) => check::run(&open()?, args),
         Verb::Kunit(args) => kunit::run(&open()?, args),
+        Verb::Soak(args) => soak::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Build(args) => kernel::build_verb(&open()?, args),

@@ -48,6 +48,11 @@ impl Paths {
         self.clone.join("lab/data")
     }
 
+    /// Patches that each take one thing out of the series.
+    pub fn mutants(&self) -> PathBuf {
+        self.clone.join("lab/kernel/mutants")
+    }
+
     /// The series, the product of this repository.
     pub fn patches(&self) -> PathBuf {
         self.clone.join("patches")

@@ -428,6 +428,47 @@ pub fn checkout(
     Ok((repository.dir, commit))
 }
 
+/// A tree in out/src with the commit `below` of `repository`, and the diff in `patch` on
+/// top of it; its directory and commit.
+pub fn checkout_mutant(
+    paths: &Paths,
+    ui: &Ui,
+    source: &Source,
+    repository: &Path,
+    below: &str,
+    patch: &[u8],
+) -> Result<(PathBuf, String)> {
+    let dir = paths.src().join("mutant");
+    let usable = git::line(&dir, ["rev-parse", "--verify", "base^{commit}"])
+        .is_ok_and(|base| base == source.base);
+    process::check_interrupted()?;
+    if !usable {
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        }
+        let temporary = temporary(&dir)?;
+        clone(source, &temporary)?;
+        finish(&temporary, &dir)?;
+    }
+    git::run(repository, ["update-ref", APPLIED, below])?;
+    process::output(
+        git::git(&dir)
+            .args(["fetch", "--quiet", "--no-tags"])
+            .arg(repository)
+            .arg(APPLIED),
+    )?;
+    populate(ui, source, &dir, Files::Linked)?;
+    let _ = fs::remove_file(dir.join(".git/index.lock"));
+    git::run(&dir, ["checkout", "--quiet", "--force", "--detach", below])?;
+    let (applies, said) = feed(git::git(&dir).args(["apply", "--index", "-"]), patch)?;
+    if !applies {
+        bail!("it does not apply:\n{}", said.trim_end());
+    }
+    git::run(&dir, ["commit", "--quiet", "--message=mutant"])?;
+    let id = git::line(&dir, ["rev-parse", "HEAD"])?;
+    Ok((dir, id))
+}
+
 // The developer's tree.
 
 /// Commit of linux/ (marked when files differ from it), and whether they do.

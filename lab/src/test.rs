@@ -11,9 +11,10 @@ use crate::check;
 use crate::demo;
 use crate::kernel::Lab;
 use crate::kunit;
+use crate::mutants;
 use crate::process;
 
-/// Test it all: the fast checks, unit tests of the lab, KUnit, and the demo
+/// Test it all: the fast checks, unit tests of the lab, KUnit, mutants, and the demo
 ///
 /// About 10 minutes when the kernels are built, 40 from an empty cache. Writes
 /// out/demo.json, and logs under out/. The last line counts; exit status 0 only if
@@ -54,10 +55,11 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         ("check", &|| checks(lab)),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
+        ("mutants", &|| run_mutants(lab)),
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
     ];
     for (name, part) in parts {
@@ -165,6 +167,27 @@ fn run_kunit(lab: &Lab) -> Result<Vec<(String, Count)>> {
         skipped,
     };
     Ok(vec![("kunit".to_owned(), count)])
+}
+
+/// How many mutants `test` runs; `soak` runs all.
+const MUTANTS: usize = 3;
+
+fn run_mutants(lab: &Lab) -> Result<Vec<(String, Count)>> {
+    if !kunit::has_tests(&lab.paths)? {
+        return Ok(Vec::new());
+    }
+    let mutants = mutants::some(mutants::read(&lab.paths)?, MUTANTS);
+    let run = mutants::run(lab, &mutants, false, None)?;
+    let passed = run.rows.iter().filter(|row| row.killed()).count();
+    for row in run.rows.iter().filter(|row| !row.killed()) {
+        println!("mutants: {}: {}", row.mutant, row.outcome);
+    }
+    let count = Count {
+        passed,
+        failed: mutants.len() - passed,
+        skipped: 0,
+    };
+    Ok(vec![("mutants".to_owned(), count)])
 }
 
 fn run_demo(lab: &Lab, args: &Args) -> Result<Count> {
