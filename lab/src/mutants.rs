@@ -1,7 +1,8 @@
 //! Mutants: patches that each take one thing out of the series. A test that is worth
 //! its place fails then, and this shows that it does.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -265,6 +266,8 @@ struct Baseline<'a> {
     lab: &'a Lab,
     kernel: &'a Kernel,
     expected: &'a [Expected],
+    /// Tests that were seen to pass.
+    good: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Baseline<'a> {
@@ -273,6 +276,7 @@ impl<'a> Baseline<'a> {
             lab,
             kernel,
             expected,
+            good: RefCell::default(),
         }
     }
 
@@ -286,6 +290,9 @@ impl<'a> Baseline<'a> {
         let dir = lab.paths.out().join("mutants");
         // A test that fails without the mutant says nothing of it.
         for target in &mutant.kills {
+            if self.good.borrow().contains(&target.test) {
+                continue;
+            }
             let ran = kunit::boot(
                 lab,
                 self.kernel,
@@ -300,6 +307,7 @@ impl<'a> Baseline<'a> {
             if !good {
                 bail!("{} fails without the mutant, too", target.test);
             }
+            self.good.borrow_mut().insert(target.test.clone());
         }
         let source = Source::ensure(&lab.paths, &lab.ui)?;
         let (tree, id) = series::checkout_mutant(
