@@ -34,6 +34,10 @@ pub struct Args {
     /// A file of lab/data/machines/
     #[arg(long, default_value = "amd-versal-virt")]
     pub machine: String,
+    /// Another driver of the controller than C's, as the machine names it: then there are
+    /// no stock rows, since stock kernels do not have it
+    #[arg(long, value_name = "NAME")]
+    pub driver: Option<String>,
     /// Unbind and bind cycles of the patched kernel in scenarios that repeat
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub cycles: u32,
@@ -56,11 +60,22 @@ impl Args {
     pub fn with_cycles(cycles: u32) -> Self {
         Self {
             machine: "amd-versal-virt".to_owned(),
+            driver: None,
             cycles,
             scenario: None,
             compatible: None,
             seed: 1,
             jobs: 1,
+        }
+    }
+}
+
+impl Args {
+    /// The file of results in out/.
+    fn results(&self) -> String {
+        match &self.driver {
+            Some(driver) => format!("demo-{driver}.json"),
+            None => "demo.json".to_owned(),
         }
     }
 }
@@ -107,13 +122,14 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let outcome = demonstrate(lab, &args)?;
     let good = outcome.good();
     println!(
-        "{good} of {} rows as they should be{}; details in out/demo.json",
+        "{good} of {} rows as they should be{}; details in out/{}",
         outcome.expected,
         if outcome.partial {
             " (a part of the demo only)"
         } else {
             ""
-        }
+        },
+        args.results()
     );
     Ok(if outcome.is_good() {
         ExitCode::SUCCESS
@@ -124,7 +140,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
 
 /// Makes every row, prints the table and writes out/demo.json.
 pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
-    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let compatibles: Vec<&Compatible> = match &args.compatible {
         Some(name) => vec![machine.compatible(name)?],
         None => machine.compatible.iter().collect(),
@@ -134,10 +150,11 @@ pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
         None => Scenario::load_all(&lab.paths)?,
     };
     let build = |variant| kernel::build(lab, &variant, &machine.kernel_config, machine.arch);
-    let kernels = [
-        build(Variant::Stock)?,
-        build(Variant::Series { upto: None })?,
-    ];
+    let mut kernels = Vec::new();
+    if args.driver.is_none() {
+        kernels.push(build(Variant::Stock)?);
+    }
+    kernels.push(build(Variant::Series { upto: None })?);
     let bench = Bench::prepare(lab, &machine, &kernels[0], args.seed)?;
 
     let mut wanted = Vec::new();
@@ -164,7 +181,7 @@ pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
     }
     let report = report(lab, args, &bench, &kernels, &outcome)?;
     let json = serde_json::to_string_pretty(&report)? + "\n";
-    write_whole(&lab.paths.out().join("demo.json"), json.as_bytes())?;
+    write_whole(&lab.paths.out().join(args.results()), json.as_bytes())?;
     Ok(outcome)
 }
 

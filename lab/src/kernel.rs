@@ -544,7 +544,8 @@ impl Build<'_> {
             // Set though empty: otherwise a "+" marks a tree that is not a release.
             .env("LOCALVERSION", "")
             .args(["-C", "/linux", "O=/build", "LLVM=-19"])
-            .args(["CC=ccache clang-19", "HOSTCC=ccache clang-19"])
+            // One word: it is also the linker of rustc's host programs.
+            .args(["CC=ccache clang-19", "HOSTCC=clang-19"])
             .arg(format!("ARCH={}", self.arch.kernel()))
             .arg(format!("-j{jobs}"));
         make

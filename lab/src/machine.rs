@@ -18,6 +18,9 @@ pub struct Machine {
     pub name: String,
     pub arch: Arch,
     pub kernel_config: String,
+    /// Other drivers than C's for the same controller: kernel configurations by name.
+    #[serde(default)]
+    pub driver: BTreeMap<String, Driver>,
     /// What the kernel's `console=` gets.
     pub console: String,
     /// Arguments that make the machine.
@@ -48,6 +51,12 @@ pub struct DeviceTree {
     pub values: BTreeMap<String, String>,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Driver {
+    pub kernel_config: String,
+}
+
 /// A value of the controller node's `compatible` property.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +64,8 @@ pub struct Compatible {
     /// What results call it.
     pub name: String,
     pub list: Vec<String>,
+    /// Run with this driver only.
+    pub driver: Option<String>,
 }
 
 impl Machine {
@@ -65,6 +76,25 @@ impl Machine {
             bail!("machine {name} names no compatible");
         }
         Ok(machine)
+    }
+
+    /// The machine with a kernel that has the driver `name`, or C's by default, and with
+    /// the bindings that are run with it.
+    pub fn with_driver(mut self, name: Option<&str>) -> Result<Self> {
+        if let Some(name) = name {
+            let Some(driver) = self.driver.get(name) else {
+                let known: Vec<_> = self.driver.keys().map(String::as_str).collect();
+                bail!(
+                    "{} has no driver '{name}'; it has: {}",
+                    self.name,
+                    known.join(", ")
+                );
+            };
+            self.kernel_config.clone_from(&driver.kernel_config);
+        }
+        self.compatible
+            .retain(|it| it.driver.is_none() || it.driver.as_deref() == name);
+        Ok(self)
     }
 
     pub fn compatible(&self, name: &str) -> Result<&Compatible> {
@@ -139,6 +169,22 @@ mod tests {
         let text = error.err().unwrap_or_default();
         assert!(text.contains("unknown machine 'pdp11'"), "{text}");
         assert!(text.contains("amd-versal-virt"), "{text}");
+    }
+
+    #[test]
+    fn a_driver_has_its_own_kernel_and_bindings() -> Result<()> {
+        let machine = Machine::load(&paths(), "amd-versal-virt")?;
+        let c = machine.clone().with_driver(None)?;
+        let rust = machine.clone().with_driver(Some("rust"))?;
+        assert_ne!(c.kernel_config, rust.kernel_config);
+        assert!(c.compatible("mobileye,eyeq5-ospi").is_err());
+        assert!(rust.compatible("mobileye,eyeq5-ospi").is_ok());
+        assert!(rust.compatible("cdns,qspi-nor").is_ok());
+        let error = machine
+            .with_driver(Some("ada"))
+            .map_err(|error| error.to_string());
+        assert!(error.is_err_and(|text| text.contains("it has: rust")));
+        Ok(())
     }
 
     #[test]

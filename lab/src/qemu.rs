@@ -374,6 +374,9 @@ pub struct BootArgs {
     /// A file of lab/data/machines/
     #[arg(long, default_value = "amd-versal-virt")]
     machine: String,
+    /// Another driver of the controller than C's, as the machine names it
+    #[arg(long, value_name = "NAME")]
+    driver: Option<String>,
     /// The controller's binding; the machine's first by default
     #[arg(long, value_name = "NAME")]
     compatible: Option<String>,
@@ -389,7 +392,7 @@ pub struct BootArgs {
 }
 
 pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
-    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
     let scenario = args
         .scenario
@@ -495,13 +498,16 @@ pub struct ShellArgs {
     /// A file of lab/data/machines/
     #[arg(long, default_value = "amd-versal-virt")]
     machine: String,
+    /// Another driver of the controller than C's, as the machine names it
+    #[arg(long, value_name = "NAME")]
+    driver: Option<String>,
     /// The controller's binding; the machine's first by default
     #[arg(long, value_name = "NAME")]
     compatible: Option<String>,
 }
 
 pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
-    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
     let variant = args.which.variant();
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
