@@ -2,6 +2,7 @@
 
 mod apt;
 mod check;
+mod compile_fail;
 mod console;
 mod demo;
 mod dtb;
@@ -17,6 +18,7 @@ mod mutants;
 mod paths;
 mod process;
 mod qemu;
+mod rustc;
 mod scenario;
 mod series;
 mod soak;
@@ -53,6 +55,7 @@ enum Verb {
     Test(test::Args),
     Check(check::Args),
     Kunit(kunit::Args),
+    CompileFail(compile_fail::Args),
     Soak(soak::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
@@ -121,6 +124,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Test(args) => test::run(&open()?, args),
         Verb::Check(args) => check::run(&open()?, args),
         Verb::Kunit(args) => kunit::run(&open()?, args),
+        Verb::CompileFail(args) => compile_fail::run(&open()?, args),
         Verb::Soak(args) => soak::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),

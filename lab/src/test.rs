@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use regex::Regex;
 
 use crate::check;
+use crate::compile_fail;
 use crate::demo;
 use crate::kernel::Lab;
 use crate::kunit;
@@ -55,10 +56,11 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         ("check", &|| checks(lab)),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
+        ("compile-fail", &|| run_compile_fail(lab)),
         ("mutants", &|| run_mutants(lab)),
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
     ];
@@ -167,6 +169,24 @@ fn run_kunit(lab: &Lab) -> Result<Vec<(String, Count)>> {
         skipped,
     };
     Ok(vec![("kunit".to_owned(), count)])
+}
+
+/// Nothing as long as there are no cases.
+fn run_compile_fail(lab: &Lab) -> Result<Vec<(String, Count)>> {
+    if !compile_fail::has_cases(lab) {
+        return Ok(Vec::new());
+    }
+    let kernel = kunit::build(lab, false)?;
+    let outcome = compile_fail::all(lab, &kernel, None)?;
+    for finding in &outcome.findings {
+        println!("compile-fail: {finding}");
+    }
+    let count = Count {
+        passed: outcome.passed(),
+        failed: outcome.findings.len(),
+        skipped: 0,
+    };
+    Ok(vec![("compile-fail".to_owned(), count)])
 }
 
 /// How many mutants `test` runs; `soak` runs all.

@@ -1,0 +1,315 @@
+//! `cargo lab compile-fail`: code against the series' Rust API that must not compile,
+//! each with a twin that must.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::kernel::{Kernel, Lab};
+use crate::kunit;
+use crate::process;
+use crate::rustc::{self, Crates, Diagnostic};
+
+/// Compile what must not compile, and its twins, which must
+///
+/// Each file of lab/compile-fail/ is compiled with the kernel's rustc and flags against
+/// the `kernel` crate of the UML kernel. It must fail with the error that it names, on
+/// the line that differs, and must compile with the line of its twin instead.
+///
+/// Takes five minutes the first time for the kernel, then a second for each file. Writes
+/// out/build/ and out/compile-fail/ (sources and what rustc said).
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Only files whose names contain this
+    #[arg(long, value_name = "PART")]
+    filter: Option<String>,
+    /// Build the worktree linux/ as it stands, not base + patches/
+    #[arg(long)]
+    tree: bool,
+}
+
+/// A file of `lab/compile-fail/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Case {
+    name: String,
+    /// `E0597`
+    error: String,
+    /// As it is: it must not compile.
+    bad: String,
+    /// With the other line: it must compile.
+    twin: String,
+    /// The line that differs, counted from 1.
+    line: usize,
+}
+
+/// How many compilations there were, two for each case, and those that did not end as
+/// they should, a line each.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    compiled: usize,
+    pub findings: Vec<String>,
+}
+
+impl Outcome {
+    /// Each finding is about one compilation.
+    pub fn passed(&self) -> usize {
+        self.compiled - self.findings.len()
+    }
+}
+
+fn dir(lab: &Lab) -> PathBuf {
+    lab.paths.clone.join("lab/compile-fail")
+}
+
+/// A file has `//@ error: CODE` at its beginning, and `//@ twin: LINE` in the line
+/// before the one that LINE stands for in the twin.
+fn parse(name: &str, text: &str) -> Result<Case> {
+    let lines: Vec<&str> = text.lines().collect();
+    let of = |key: &str| -> Result<(usize, &str)> {
+        let mut found = lines.iter().enumerate().filter_map(|(index, line)| {
+            let value = line.trim_start().strip_prefix("//@ ")?.strip_prefix(key)?;
+            Some((index, value.trim()))
+        });
+        match (found.next(), found.next()) {
+            (Some(found), None) => Ok(found),
+            _ => bail!("{name} needs one line `//@ {key} ...`"),
+        }
+    };
+    let (_, error) = of("error:")?;
+    let digits = error.strip_prefix('E').unwrap_or_default();
+    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        bail!("{name}: {error} is not the code of an error");
+    }
+    let (index, good) = of("twin:")?;
+    let differs = index + 1;
+    let bad = lines
+        .get(differs)
+        .with_context(|| format!("{name} ends before the line that its twin has otherwise"))?;
+    if bad.trim() == good {
+        bail!("{name}: the line of the twin is the same");
+    }
+    let mut twin = lines.clone();
+    twin[differs] = good;
+    Ok(Case {
+        name: name.to_owned(),
+        error: error.to_owned(),
+        bad: lines.join("\n") + "\n",
+        twin: twin.join("\n") + "\n",
+        line: differs + 1,
+    })
+}
+
+/// The committed files; an error when there are none.
+fn read(dir: &Path) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if path.extension().is_none_or(|end| end != "rs") {
+            continue;
+        }
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        cases.push(parse(&name, &text)?);
+    }
+    if cases.is_empty() {
+        bail!("there is no case in {}", dir.display());
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+/// Whether there is anything to compile.
+pub fn has_cases(lab: &Lab) -> bool {
+    dir(lab).is_dir()
+}
+
+/// What is wrong with what rustc said of the failing version.
+fn judge_bad(case: &Case, success: bool, said: &[Diagnostic]) -> Option<String> {
+    if success {
+        return Some(format!("compiles, and should fail with {}", case.error));
+    }
+    let errors: Vec<&Diagnostic> = said
+        .iter()
+        .filter(|one| one.level == "error" && !one.is_summary())
+        .collect();
+    if let Some(other) = errors
+        .iter()
+        .find(|one| one.code() != Some(case.error.as_str()))
+    {
+        return Some(format!(
+            "fails with {} instead of {}: {}",
+            other.code().unwrap_or("an error without a code"),
+            case.error,
+            other.message
+        ));
+    }
+    // The borrow checker points at the borrow, which may stand before the use: any of
+    // the places an error names will do.
+    let here = |one: &&Diagnostic| one.spans.iter().any(|span| span.line_start == case.line);
+    if errors.is_empty() || !errors.iter().any(here) {
+        return Some(format!("does not fail in line {}", case.line));
+    }
+    None
+}
+
+/// What is wrong with what rustc said of the twin.
+fn judge_twin(success: bool, said: &[Diagnostic]) -> Option<String> {
+    if success {
+        return None;
+    }
+    let first = said.iter().find(|one| one.level == "error");
+    Some(format!(
+        "the twin does not compile: {}",
+        first.map_or("rustc does not say why", |one| one.message.as_str())
+    ))
+}
+
+/// Compiles `source` as /cases/NAME.rs; whether it did, and what rustc said.
+fn compile(
+    lab: &Lab,
+    crates: &Crates,
+    dir: &Path,
+    name: &str,
+    source: &str,
+) -> Result<(bool, Vec<Diagnostic>)> {
+    let file = dir.join(format!("{name}.rs"));
+    fs::write(&file, source).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut command = crates.driver(lab, dir);
+    command
+        .args(["--crate-name", "case", "--error-format=json"])
+        .arg(format!("--emit=metadata=/cases/{name}.rmeta"))
+        .arg(format!("/cases/{name}.rs"));
+    let (status, _, said) = process::capture(&mut command)?;
+    let said = rustc::diagnostics(&said)?;
+    let text: String = said.iter().filter_map(|one| one.rendered.clone()).collect();
+    fs::write(dir.join(format!("{name}.said")), text).context("cannot write into out/")?;
+    Ok((status.success(), said))
+}
+
+/// Compiles all cases, or those whose names contain `filter`, against `kernel`.
+pub fn all(lab: &Lab, kernel: &Kernel, filter: Option<&str>) -> Result<Outcome> {
+    let mut cases = read(&dir(lab))?;
+    if let Some(part) = filter {
+        cases.retain(|case| case.name.contains(part));
+        if cases.is_empty() {
+            bail!("no file of lab/compile-fail/ has {part} in its name");
+        }
+    }
+    let crates = Crates::of(kernel)?;
+    let out = lab.paths.out().join("compile-fail");
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
+    }
+    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let step = lab.ui.step("Compiling what must not compile");
+    let mut findings = Vec::new();
+    for case in &cases {
+        step.note(&case.name);
+        let (success, said) = compile(lab, &crates, &out, &case.name, &case.bad)?;
+        findings.extend(judge_bad(case, success, &said).map(|why| format!("{}: {why}", case.name)));
+        let twin = format!("{}-twin", case.name);
+        let (success, said) = compile(lab, &crates, &out, &twin, &case.twin)?;
+        findings.extend(judge_twin(success, &said).map(|why| format!("{}: {why}", case.name)));
+    }
+    step.done(format!("{} cases", cases.len()));
+    Ok(Outcome {
+        compiled: 2 * cases.len(),
+        findings,
+    })
+}
+
+/// The verb `compile-fail`.
+pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
+    let kernel = kunit::build(lab, args.tree)?;
+    let outcome = all(lab, &kernel, args.filter.as_deref())?;
+    for finding in &outcome.findings {
+        println!("compile-fail: {finding}");
+    }
+    println!(
+        "compile-fail: {} passed, {} failed",
+        outcome.passed(),
+        outcome.findings.len()
+    );
+    Ok(match outcome.findings.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::Paths;
+
+    const TEXT: &str = "\
+//@ error: E0597
+fn main() {
+    //@ twin: let a = 1;
+    let a = b;
+}
+";
+
+    fn case() -> Case {
+        parse("a", TEXT).expect("a case")
+    }
+
+    fn said(code: &str, line: usize) -> Vec<Diagnostic> {
+        rustc::diagnostics(&format!(
+            r#"{{"level":"error","message":"m","code":{{"code":"{code}"}},"spans":[{{"file_name":"f","line_start":{line},"is_primary":true}}],"rendered":null}}
+{{"level":"error","message":"aborting due to 1 previous error","code":null,"spans":[],"rendered":null}}"#
+        ))
+        .expect("messages")
+    }
+
+    #[test]
+    fn a_twin_differs_in_one_line() {
+        let case = case();
+        assert_eq!((case.error.as_str(), case.line), ("E0597", 4));
+        let differing = case
+            .bad
+            .lines()
+            .zip(case.twin.lines())
+            .filter(|(bad, twin)| bad != twin)
+            .collect::<Vec<_>>();
+        assert_eq!(differing, [("    let a = b;", "let a = 1;")]);
+    }
+
+    #[test]
+    fn a_case_is_whole() {
+        for (from, to) in [
+            ("//@ error: E0597\n", ""),
+            ("E0597", "597"),
+            ("    //@ twin: let a = 1;\n", ""),
+            ("let a = 1;", "let a = b;"),
+            ("    let a = b;\n}\n", ""),
+            ("}\n", "}\n//@ error: E0001\n"),
+        ] {
+            assert!(parse("a", &TEXT.replace(from, to)).is_err(), "{from}");
+        }
+    }
+
+    #[test]
+    fn only_the_error_that_was_meant_will_do() {
+        let case = case();
+        assert_eq!(judge_bad(&case, false, &said("E0597", 4)), None);
+        assert!(judge_bad(&case, true, &[]).is_some());
+        assert!(judge_bad(&case, false, &[]).is_some());
+        assert!(judge_bad(&case, false, &said("E0432", 4)).is_some());
+        assert!(judge_bad(&case, false, &said("E0597", 1)).is_some());
+        let mut two = said("E0597", 4);
+        two.extend(said("E0277", 4));
+        assert!(judge_bad(&case, false, &two).is_some());
+        assert_eq!(judge_twin(true, &[]), None);
+        assert!(judge_twin(false, &said("E0597", 4)).is_some());
+    }
+
+    #[test]
+    fn the_committed_cases_read() -> Result<()> {
+        let paths = Paths::find()?;
+        read(&paths.clone.join("lab/compile-fail")).map(drop)
+    }
+}
