@@ -8,13 +8,16 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::Lab;
+use crate::kunit;
+use crate::lint;
 use crate::process;
 use crate::series::{self, Changed, Patch};
 use crate::source::Source;
 use crate::toolchain::Bind;
+use crate::unsafety;
 
 /// Check the series and the lab without building anything; silent when all is well
 ///
@@ -22,16 +25,22 @@ use crate::toolchain::Bind;
 /// Signed-off-by; exported files are equal and linux/ has nothing that was not
 /// exported; checkpatch.pl --strict (what lab/data/check/checkpatch.toml lists aside);
 /// no kernel-doc warning that the base has not; rustfmt of Rust files that the series
-/// touches, and of the lab.
+/// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
+/// has.
 ///
 /// Takes half a minute the first time in a clone, 10 s after that. Writes out/src/ and
-/// prints one line for each finding; exit status 0 only if there is none.
+/// out/check.json (findings, and how often each Rust file is unsafe), and prints one line
+/// for each finding; exit status 0 only if there is none.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {}
+pub struct Args {
+    /// Also clippy and rustdoc, which need the UML kernel; it is built if need be
+    #[arg(long)]
+    rust: bool,
+}
 
 /// One kind of check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Check {
     pub name: &'static str,
     /// How many things were looked at.
@@ -41,9 +50,13 @@ pub struct Check {
 }
 
 /// The verb `check`.
-pub fn run(lab: &Lab, _args: Args) -> Result<ExitCode> {
+pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut good = true;
-    for check in all(lab)? {
+    let mut checks = all(lab)?;
+    if args.rust {
+        checks.extend(rust(lab)?);
+    }
+    for check in checks {
         for finding in check.findings {
             println!("{}: {finding}", check.name);
             good = false;
@@ -75,10 +88,32 @@ pub fn all(lab: &Lab) -> Result<Vec<Check>> {
         checks.push(kernel_doc(lab, &source.dir, &tree, &changed)?);
         step.note("rustfmt");
         checks.push(rustfmt(lab, &tree, &changed)?);
+        checks.push(unsafe_code(lab, &source.dir, &tree, &changed)?);
         step.done("");
     }
     checks.push(lab_format(lab)?);
+    record(lab, "checks", &checks)?;
     Ok(checks)
+}
+
+/// What needs a build: clippy and rustdoc, of the kernel that the KUnit tests are in.
+pub fn rust(lab: &Lab) -> Result<Vec<Check>> {
+    let checks = lint::all(lab, &kunit::build(lab, false)?)?;
+    record(lab, "compiled", &checks)?;
+    Ok(checks)
+}
+
+/// Puts `value` into out/check.json, beside what other parts put there.
+fn record(lab: &Lab, key: &str, value: &impl Serialize) -> Result<()> {
+    let file = lab.paths.out().join("check.json");
+    let mut all: serde_json::Map<String, serde_json::Value> = fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let value = serde_json::to_value(value).context("a check has no JSON form")?;
+    all.insert(key.to_owned(), value);
+    let text = serde_json::to_string_pretty(&all).context("the checks have no JSON form")?;
+    fs::write(&file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
 
 // checkpatch.
@@ -361,6 +396,52 @@ fn rustfmt(lab: &Lab, tree: &Path, changed: &[Changed]) -> Result<Check> {
     Ok(Check {
         name: "rustfmt",
         looked: files.len(),
+        findings,
+    })
+}
+
+// unsafe.
+
+/// How often a Rust file is unsafe, and was before the series if it was there.
+#[derive(Clone, Debug, Serialize)]
+struct Unsafe {
+    file: String,
+    now: unsafety::Count,
+    total: usize,
+    base: Option<unsafety::Count>,
+}
+
+fn unsafe_code(lab: &Lab, base: &Path, tree: &Path, changed: &[Changed]) -> Result<Check> {
+    let allowed = unsafety::allow_list(&lab.paths.data().join("check/unsafe.toml"))?;
+    let read = |tree: &Path, path: &str| {
+        let file = tree.join(path);
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let mut counts = Vec::new();
+    let mut findings = Vec::new();
+    for file in changed.iter().filter(|file| file.path.ends_with(".rs")) {
+        let text = read(tree, &file.path)?;
+        let now = unsafety::count(&text);
+        let base = match file.added {
+            true => None,
+            false => Some(unsafety::count(&read(base, &file.path)?)),
+        };
+        // The abstractions are what drivers do without it for.
+        if !file.path.starts_with("rust/") {
+            findings.extend(unsafety::judge(&file.path, &text, &allowed)?);
+        }
+        counts.push(Unsafe {
+            file: file.path.clone(),
+            now,
+            total: now.total(),
+            base,
+        });
+    }
+    record(lab, "unsafe", &counts)?;
+    record(lab, "unsafe_allowed", &allowed)?;
+    Ok(Check {
+        name: "unsafe",
+        looked: counts.len(),
         findings,
     })
 }

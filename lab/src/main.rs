@@ -13,6 +13,7 @@ mod image;
 mod kernel;
 mod ktap;
 mod kunit;
+mod lint;
 mod machine;
 mod mutants;
 mod paths;
@@ -26,6 +27,7 @@ mod source;
 mod test;
 mod toolchain;
 mod ui;
+mod unsafety;
 mod verdict;
 
 use std::process::ExitCode;

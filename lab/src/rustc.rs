@@ -27,12 +27,7 @@ pub struct Crates {
 impl Crates {
     /// An error for a build without Rust.
     pub fn of(kernel: &Kernel) -> Result<Self> {
-        // The image is not at the same depth for every architecture.
-        let build_dir = kernel
-            .image
-            .ancestors()
-            .find(|dir| dir.join("include/config").is_dir())
-            .with_context(|| format!("{} is in no build directory", kernel.image.display()))?;
+        let build_dir = build_dir(kernel)?;
         let file = build_dir.join("rust/.kernel.o.cmd");
         let text = fs::read_to_string(&file).with_context(|| {
             format!(
@@ -43,7 +38,7 @@ impl Crates {
         })?;
         Ok(Self {
             source_dir: kernel.source_dir.clone(),
-            build_dir: build_dir.to_owned(),
+            build_dir,
             flags: flags(&text).with_context(|| format!("in {}", file.display()))?,
         })
     }
@@ -78,6 +73,16 @@ impl Crates {
             .args(["--crate-type", "rlib", "-L./rust"]);
         command
     }
+}
+
+/// Where a kernel was built. Its image is not at the same depth for every architecture.
+pub fn build_dir(kernel: &Kernel) -> Result<PathBuf> {
+    kernel
+        .image
+        .ancestors()
+        .find(|dir| dir.join("include/config").is_dir())
+        .map(Path::to_owned)
+        .with_context(|| format!("{} is in no build directory", kernel.image.display()))
 }
 
 /// The flags in kbuild's record of how the `kernel` crate was compiled, without inputs,
@@ -134,7 +139,9 @@ struct Code {
 /// Where a message points.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Span {
+    pub file_name: String,
     pub line_start: usize,
+    pub is_primary: bool,
 }
 
 impl Diagnostic {

@@ -1,0 +1,20 @@
+//@ error: E0195
+
+//! A callback has to do with any lifetime of the data, or it could ask for one that is too long.
+
+use kernel::prelude::*;
+use kernel::spi::mem::{InFlight, Op, Operations};
+use kernel::spi::Device;
+
+/// A controller.
+pub struct Ctlr;
+
+#[vtable]
+impl Operations for Ctlr {
+    type Data<'a> = &'a u32;
+
+    //@ twin: fn exec_op<'a>(_: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
+    fn exec_op(_: &InFlight<'static, Self>, _: &Device, _: &mut Op<'_>) -> Result {
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//@ error: E0596
+
+//! A controller reads into data only if nobody else has it.
+
+use kernel::prelude::*;
+use kernel::spi::mem::{Buffer, OpTemplate};
+
+/// Reads into what is shared.
+pub fn read(template: &OpTemplate, shared: &Buffer, mut own: Buffer) -> Result {
+    let _ = (shared.len(), own.part_mut(..)?);
+    //@ twin: let op = template.read(Some(0), &mut own)?;
+    let op = template.read(Some(0), &mut *shared)?;
+
+    let _ = op.len();
+    Ok(())
+}
