@@ -5,6 +5,7 @@
 use kernel::prelude::*;
 use kernel::spi::mem::{InFlight, Op, Operations};
 use kernel::spi::Device;
+use kernel::ThisModule;
 
 /// A controller.
 pub struct Ctlr;
@@ -32,4 +33,15 @@ impl Operations for Ctlr {
         keep(&this.data().value);
         Ok(())
     }
+}
+
+/// In a module, `module!` makes one.
+pub struct LocalModule;
+
+impl kernel::ModuleMetadata for LocalModule {
+    const NAME: &'static CStr = c"case";
+    const THIS_MODULE: ThisModule = {
+        // SAFETY: NULL is what it is for code that is built in.
+        unsafe { ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
 }

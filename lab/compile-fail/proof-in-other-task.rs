@@ -6,6 +6,7 @@ use kernel::prelude::*;
 use kernel::spi::mem::{InFlight, Op, Operations};
 use kernel::spi::Device;
 use kernel::workqueue;
+use kernel::ThisModule;
 
 /// A controller.
 pub struct Ctlr;
@@ -20,4 +21,15 @@ impl Operations for Ctlr {
         queue.try_spawn(GFP_KERNEL, move || drop(this.data()))?;
         Ok(())
     }
+}
+
+/// In a module, `module!` makes one.
+pub struct LocalModule;
+
+impl kernel::ModuleMetadata for LocalModule {
+    const NAME: &'static CStr = c"case";
+    const THIS_MODULE: ThisModule = {
+        // SAFETY: NULL is what it is for code that is built in.
+        unsafe { ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
 }

@@ -1,0 +1,32 @@
+//@ error: E0308
+
+//! Nor can a callback ask for the proof for as long as the data is borrowed for.
+
+use kernel::prelude::*;
+use kernel::spi::mem::{InFlight, Op, Operations};
+use kernel::spi::Device;
+use kernel::ThisModule;
+
+/// A controller.
+pub struct Ctlr;
+
+#[vtable]
+impl Operations for Ctlr {
+    type Data<'a> = &'a u32;
+
+    //@ twin: fn exec_op<'a>(_: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
+    fn exec_op<'a>(_: &'a InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
+        Ok(())
+    }
+}
+
+/// In a module, `module!` makes one.
+pub struct LocalModule;
+
+impl kernel::ModuleMetadata for LocalModule {
+    const NAME: &'static CStr = c"case";
+    const THIS_MODULE: ThisModule = {
+        // SAFETY: NULL is what it is for code that is built in.
+        unsafe { ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
+}
