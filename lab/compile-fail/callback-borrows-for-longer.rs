@@ -1,4 +1,4 @@
-//@ error: E0308
+//@ error: `impl` item signature doesn't match `trait` item signature
 
 //! Nor can a callback ask for the proof for as long as the data is borrowed for.
 
