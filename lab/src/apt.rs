@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,9 @@ use crate::ui::Ui;
 /// The Debian release that everything is taken from, with its backports.
 pub const SUITE: &str = "trixie";
 pub const BACKPORTS: &str = "trixie-backports";
+
+/// It takes two minutes; a slow mirror may take a while.
+const ROOT_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 /// Options that keep apt from changing users (it could not read the cache then)
 /// and from waiting long for a dead mirror.
@@ -55,8 +59,8 @@ impl Mirror {
         if !serves_suites(&uri, &log)? {
             bail!(
                 "no mirror in this machine's apt configuration serves {SUITE} and {BACKPORTS}, \
-                 and neither does {uri}; check the network, or add a Debian mirror to \
-                 /etc/apt/sources.list.d (see {})",
+                 and neither does {uri}; check the network and try again, add a Debian mirror to \
+                 /etc/apt/sources.list.d, or name a kernel tree with --linux (see {})",
                 log.display()
             );
         }
@@ -111,20 +115,23 @@ fn serves_suites(uri: &str, log: &Path) -> Result<bool> {
 /// Lets mmdebstrap set up a root, takes the mirror from its sources.list, and stops
 /// it there.
 fn mmdebstrap_default(paths: &Paths, ui: &Ui, log: &Path) -> Result<String> {
-    let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
     let mut command = Mmdebstrap::ensure(paths, ui)?.command();
     command
-        .env("LAB_COPY", dir.path().join("sources"))
         .arg("--variant=extract")
-        .arg(r#"--setup-hook=cp "$1/etc/apt/sources.list" "$LAB_COPY"; exit 1"#)
+        // Its own choice of suites follows from the machine's apt; name one.
+        .arg(r#"--setup-hook=sed 's/^/LAB: /' "$1/etc/apt/sources.list" >&2; exit 1"#)
         .arg(SUITE)
-        .arg(dir.path().join("root"));
-    // The hook makes it fail; what counts is whether the copy is there.
-    let result = process::run_logged(&mut command, log, |_| ());
+        .arg("/dev/null");
+    let mut sources = String::new();
+    // The hook makes it fail; what counts is what it printed.
+    let result = process::run_logged(&mut command, log, |line| {
+        if let Some(source) = line.strip_prefix("LAB: ") {
+            sources.push_str(source);
+            sources.push('\n');
+        }
+    });
     process::check_interrupted()?;
-    let copy = fs::read_to_string(dir.path().join("sources"));
-    let found = copy.as_deref().ok().and_then(first_mirror);
-    match (found, result) {
+    match (first_mirror(&sources), result) {
         (Some(uri), _) => Ok(uri),
         (None, Err(error)) => Err(error.context("mmdebstrap names no mirror")),
         (None, Ok(())) => bail!("mmdebstrap names no mirror; see {}", log.display()),
@@ -143,6 +150,10 @@ fn first_mirror(sources: &str) -> Option<String> {
         (words.next()? == SUITE).then(|| uri.trim_end_matches('/').to_owned())
     })
 }
+
+/// mmdebstrap hands file numbers to a shell that knows those below 10 only, so it must
+/// not start with files that whoever runs the lab left open.
+const FEW_FILES: &str = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec "$@""#;
 
 /// mmdebstrap from PATH, or its package extracted into the cache.
 #[derive(Clone, Debug)]
@@ -171,15 +182,24 @@ impl Mmdebstrap {
     }
 
     /// In mount and pid namespaces of its own, so that killing it leaves neither a
-    /// mount nor a process.
+    /// mount nor a process. For a user who is not root it makes those itself, with the
+    /// user and group ids that the machine sets aside for that user.
     pub fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if host::is_root() {
+            command
+                .args(["unshare", "--mount", "--pid", "--fork", "--kill-child"])
+                .arg("--mount-proc");
+        }
         command
-            .args(["--pdeathsig", "KILL", "unshare"])
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", FEW_FILES, "few"])
             .arg("perl")
             .arg(&self.program)
-            .arg("--mode=root")
+            .arg(match host::is_root() {
+                true => "--mode=root",
+                false => "--mode=unshare",
+            })
             .env("LC_ALL", "C.UTF-8");
         // It calls programs of its own package.
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -190,6 +210,72 @@ impl Mmdebstrap {
         }
         command
     }
+}
+
+/// A directory for files of other ids than the user's, who could not remove what a killed
+/// mmdebstrap leaves.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(dir.path(), mode)?;
+        Ok(Self(dir.keep()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // After Ctrl-C, too, and there is nothing to do when it fails.
+        let _ = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--map-auto", "rm", "-rf"])
+            .arg(&self.0)
+            .status();
+    }
+}
+
+/// Lets mmdebstrap, with its options given, make a root of [`SUITE`] in `dir`. A user who
+/// is not root gets all files as the own ones, so that removing them needs nothing more
+/// than making them did.
+pub fn make_root(
+    mut mmdebstrap: Command,
+    sources: &[String],
+    dir: &Path,
+    log: &Path,
+    on_line: impl FnMut(&str),
+) -> Result<()> {
+    let limit = Some(ROOT_LIMIT);
+    mmdebstrap.arg(SUITE);
+    if host::is_root() {
+        mmdebstrap.arg(dir).args(sources);
+        return process::run_logged_within(&mut mmdebstrap, log, limit, on_line);
+    }
+    // It makes the root in the temporary directory, which other ids can reach.
+    host::check_space(&std::env::temp_dir(), 3, "making a Debian root")?;
+    let scratch = Scratch::new()?;
+    let tarball = dir.with_extension("tar");
+    if tarball.exists() {
+        fs::remove_file(&tarball)
+            .with_context(|| format!("cannot remove {}", tarball.display()))?;
+    }
+    mmdebstrap
+        .env("TMPDIR", &scratch.0)
+        .arg(&tarball)
+        .args(sources);
+    process::run_logged_within(&mut mmdebstrap, log, limit, on_line)?;
+    drop(scratch);
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    process::output(
+        Command::new("tar")
+            .args(["--extract", "--no-same-owner", "--exclude=./dev/*"])
+            .arg("--file")
+            .arg(&tarball)
+            .arg("--directory")
+            .arg(dir),
+    )
+    .context("cannot unpack the new root")?;
+    fs::remove_file(&tarball).with_context(|| format!("cannot remove {}", tarball.display()))
 }
 
 /// Downloads a package as the machine's own apt configuration has it. Its package
@@ -277,8 +363,10 @@ impl Lists {
             config: dir.join("apt.conf"),
             log: paths.log("apt"),
         };
-        process::run_logged(lists.apt("apt-get").arg("update"), &lists.log, |_| ())
-            .context("cannot download Debian's package lists; check the network")?;
+        process::run_logged(lists.apt("apt-get").arg("update"), &lists.log, |_| ()).context(
+            "cannot download Debian's package lists; check the network and try again, or \
+                 name a kernel tree with --linux",
+        )?;
         Ok(lists)
     }
 

@@ -28,6 +28,8 @@ use crate::unsafety;
 /// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
 /// has.
 ///
+/// With --linux PATH instead: a table of which patches apply to that tree.
+///
 /// Takes half a minute the first time in a clone, 10 s after that. Writes out/src/ and
 /// out/check.json (findings, and how often each Rust file is unsafe), and prints one line
 /// for each finding; exit status 0 only if there is none.

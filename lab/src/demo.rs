@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::image::write_whole;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::machine::{Compatible, Machine};
+use crate::paths::Paths;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
 use crate::scenario::Scenario;
@@ -56,6 +57,16 @@ pub struct Args {
 }
 
 impl Args {
+    /// Fails when a name is wrong.
+    pub fn check(&self, paths: &Paths) -> Result<()> {
+        qemu::check_names(
+            paths,
+            &self.machine,
+            self.compatible.as_deref(),
+            self.scenario.as_deref(),
+        )
+    }
+
     /// All of the demo, as without arguments but for the cycles.
     pub fn with_cycles(cycles: u32) -> Self {
         Self {
@@ -459,6 +470,8 @@ fn row_report(row: &Row) -> RowReport {
             report.longest_unbind_us = Some(*longest_unbind_us);
             report.readers_interrupted = Some(*inside);
         }
+        // No scenario of the demo ends so.
+        Verdict::Restarted { .. } => {}
         Verdict::Inconclusive { why } => report.why = Some(why.clone()),
     }
     report

@@ -18,6 +18,8 @@ use crate::toolchain::{Arch, Bind};
 /// The kselftest, in a kernel tree, and its programs.
 const TESTS: &str = "tools/testing/selftests/drivers/mtd";
 const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
+/// Programs of lab/guest beside init.
+const OWN_PROGRAMS: [&str; 1] = ["restart_busy"];
 
 /// Directories of the foreign packages that the guest has no use for, by name:
 /// two thirds of what it would have to unpack at every boot.
@@ -46,14 +48,17 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
         sh.args(["-ec", script]);
         process::output(&mut sh).map(drop)
     };
-    run(&make(arch)).with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
+    run(&make(lab, arch)).with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
 
     let list = contents(&packages)?;
     write_whole(&work.path().join("list"), list.as_bytes())?;
     // The kernel's own packer: no root rights and no device nodes needed.
-    run("cd /guest/out
-         clang-19 -O1 -o gen_init_cpio /guest/linux/usr/gen_init_cpio.c
-         ./gen_init_cpio -t 0 list >initramfs.cpio")
+    let clang = lab.toolchain.clang();
+    run(&format!(
+        "cd /guest/out
+         {clang} -O1 -o gen_init_cpio /guest/linux/usr/gen_init_cpio.c
+         ./gen_init_cpio -t 0 list >initramfs.cpio"
+    ))
     .context("cannot pack the initramfs")?;
 
     let initramfs = out.join("initramfs.cpio");
@@ -80,11 +85,12 @@ fn tree_with_tests(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
 /// foreign C library comes from Debian's cross packages (libc6-dev-*-cross and
 /// libgcc-*-dev-*-cross), whose directories clang searches by itself for the target:
 /// nothing is downloaded or built beside packages.
-fn make(arch: Arch) -> String {
+fn make(lab: &Lab, arch: Arch) -> String {
     format!(
-        "make -C /guest/linux/{TESTS} OUTPUT=/guest/out LLVM=-19 ARCH={arch} \
+        "make -C /guest/linux/{TESTS} OUTPUT=/guest/out {llvm} ARCH={arch} \
          CROSS_COMPILE={triple}- USERCFLAGS='-Werror -g0' \
          USERLDFLAGS='-static -fuse-ld=lld'",
+        llvm = lab.toolchain.llvm(),
         triple = arch.triple()
     )
 }
@@ -99,6 +105,9 @@ fn contents(packages: &Path) -> Result<String> {
     );
     for program in PROGRAMS {
         writeln!(list, "file /lab/{program} /guest/out/{program} 755 0 0")?;
+    }
+    for program in OWN_PROGRAMS {
+        writeln!(list, "file /lab/{program} /guest/lab/{program} 755 0 0")?;
     }
     // The packages count on a merged /usr, which base-files would bring.
     for dir in ["bin", "sbin", "lib"] {

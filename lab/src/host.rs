@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -56,6 +57,79 @@ pub fn check_programs() -> Result<()> {
     Ok(())
 }
 
+/// Whether mounts and the like need no namespace of a user.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// unshare's arguments that let this user mount.
+pub fn user_namespace() -> &'static [&'static str] {
+    match is_root() {
+        true => &[],
+        false => &["--user", "--map-root-user"],
+    }
+}
+
+/// Fails with all that a user who is not root lacks; `make`: to make a Debian root, too.
+pub fn check_user(make: bool) -> Result<()> {
+    if is_root() {
+        return Ok(());
+    }
+    let mut lacking = Vec::new();
+    let mut unshare = Command::new("unshare");
+    unshare.args(user_namespace()).args(["--mount", "true"]);
+    if process::output(&mut unshare).is_err() {
+        process::check_interrupted()?;
+        lacking.push(
+            "user namespaces, which this machine refuses: sysctl \
+             kernel.unprivileged_userns_clone=1 (Debian), \
+             kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), or \
+             user.max_user_namespaces=10000"
+                .to_owned(),
+        );
+    }
+    if make {
+        if ["newuidmap", "newgidmap"]
+            .iter()
+            .any(|it| which(it).is_none())
+        {
+            lacking.push("newuidmap: apt-get install uidmap".to_owned());
+        }
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid())
+            .ok()
+            .flatten()
+            .map(|user| user.name);
+        let id = nix::unistd::getuid().to_string();
+        let name = user.clone().unwrap_or_else(|| id.clone());
+        let has_ids = |file: &str| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            sets_ids_aside(&text, &name) || sets_ids_aside(&text, &id)
+        };
+        if !has_ids("/etc/subuid") || !has_ids("/etc/subgid") {
+            lacking.push(format!(
+                "ids of its own in /etc/subuid and /etc/subgid: usermod --add-subuids \
+                 100000-165535 --add-subgids 100000-165535 {name}"
+            ));
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "without root this needs\n  {}\n(to be done by root), or run it as root",
+        lacking.join("\n  ")
+    );
+}
+
+/// Whether a file like /etc/subuid gives 65536 ids to a user.
+fn sets_ids_aside(text: &str, user: &str) -> bool {
+    text.lines().any(|line| {
+        let fields: Vec<&str> = line.trim().split(':').collect();
+        matches!(fields[..], [name, _, count]
+            if name == user && count.parse::<u64>().is_ok_and(|count| count >= 65536))
+    })
+}
+
 /// A program's file, looked for as a shell does.
 pub fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -88,6 +162,32 @@ pub fn check_space(dir: &Path, gib: u64, what: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether an error is about a full disk, in the words of any program.
+pub fn is_about_space(text: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// Which of the file systems that the lab writes to are full, as ": DIR, DIR".
+pub fn full(paths: &Paths) -> String {
+    let temporary = std::env::temp_dir();
+    let full: Vec<String> = [paths.out(), paths.cache.clone(), temporary]
+        .iter()
+        .filter(|dir| {
+            statvfs(dir.as_path()).is_ok_and(|stat| {
+                let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+                free < 1 << 20 || (stat.files() > 0 && stat.files_available() < 16)
+            })
+        })
+        .map(|dir| dir.display().to_string())
+        .collect();
+    match full.is_empty() {
+        true => String::new(),
+        false => format!(": {}", full.join(", ")),
+    }
 }
 
 /// Held while something shared is made. Released when dropped or when the lab dies.
@@ -169,6 +269,19 @@ mod tests {
         drop(held);
         assert!(try_lock(&file)?.is_ok());
         Ok(())
+    }
+
+    #[test]
+    fn ids_are_read() {
+        let text = "a:100000:65536\nb:1:100\n\n1000:300000:65536\n";
+        assert!(sets_ids_aside(text, "a") && sets_ids_aside(text, "1000"));
+        assert!(!sets_ids_aside(text, "b") && !sets_ids_aside(text, "c"));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_by_its_words() {
+        assert!(is_about_space("tar: x: No space left on device"));
+        assert!(!is_about_space("tar: x: Permission denied"));
     }
 
     #[test]

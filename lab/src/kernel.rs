@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Lab {
     pub paths: Paths,
     pub ui: Ui,
     pub toolchain: Toolchain,
+    /// What one build may take.
+    pub build_limit: Duration,
 }
 
 /// Which source a kernel is built from.
@@ -243,7 +245,7 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
             }
         }
         Variant::Tree => {
-            let (id, dirty) = series::tree_state(paths)?;
+            let (id, dirty) = series::tree_state(paths, &source)?;
             Tree {
                 dir: paths.linux(),
                 id,
@@ -258,7 +260,18 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
 /// Builds the tree `dir`, which is the source of `below` with a commit on top, starting
 /// from what was built for that.
 pub fn build_mutant(lab: &Lab, below: &Kernel, dir: PathBuf, id: String) -> Result<Kernel> {
-    let config = config(&lab.paths, &below.config)?;
+    build_on(lab, below, dir, id, &below.config)
+}
+
+/// As [`build_mutant`], with another configuration for the same architecture.
+pub fn build_on(
+    lab: &Lab,
+    below: &Kernel,
+    dir: PathBuf,
+    id: String,
+    config_name: &str,
+) -> Result<Kernel> {
+    let config = config(&lab.paths, config_name)?;
     let tree = Tree {
         dir,
         id,
@@ -269,7 +282,7 @@ pub fn build_mutant(lab: &Lab, below: &Kernel, dir: PathBuf, id: String) -> Resu
         &Variant::Mutant,
         tree,
         Some(below),
-        &below.config,
+        config_name,
         &config,
     )
 }
@@ -303,7 +316,7 @@ fn build_tree(
     // the one is newer than its import in the other: so with stock, and with what a
     // mutant is on top of.
     let seed = below.map_or(stock_dir.clone(), |below| {
-        build_dir(paths, &below.variant, config_name)
+        build_dir(paths, &below.variant, &below.config)
     });
 
     // The stock build is shared by all clones; nobody copies it while it is made.
@@ -361,7 +374,12 @@ fn stock_dir(paths: &Paths, config: &str, stamp: &Stamp) -> PathBuf {
         &stamp.config_sha256,
         &stamp.toolchain,
     ]);
-    paths.cache.join(format!("build-stock-{config}-{key}"))
+    // Other names, so that trees that are given do not push the package's builds out.
+    let base = match paths.given {
+        Some(_) => "given",
+        None => "stock",
+    };
+    paths.cache.join(format!("build-{base}-{config}-{key}"))
 }
 
 /// Makes the build directory, keeping what make can carry on from. A new one starts
@@ -499,7 +517,10 @@ impl Build<'_> {
 
         let mut compiled = 0;
         let target = Path::new(image(self.arch)).file_name().unwrap_or_default();
-        process::run_logged(self.make().arg(target), self.log, |line| {
+        let limit = self.lab.build_limit;
+        let start = Instant::now();
+        let mut make = self.make();
+        let built = process::run_logged_within(make.arg(target), self.log, Some(limit), |line| {
             let mut words = line.split_whitespace();
             if let (true, Some("CC" | "AS" | "RUSTC"), Some(file)) =
                 (line.starts_with("  "), words.next(), words.last())
@@ -507,8 +528,15 @@ impl Build<'_> {
                 compiled += 1;
                 step.note(format!("{compiled} files compiled, {file}"));
             }
-        })?;
-        Ok(compiled)
+        });
+        match built {
+            Err(error) if start.elapsed() >= limit => Err(error).context(format!(
+                "the build took longer than {}; what was compiled is kept: run it again to go \
+                 on, with --build-minutes for more time",
+                crate::ui::duration(limit)
+            )),
+            built => built.map(|()| compiled),
+        }
     }
 
     /// Kconfig drops what it cannot have without a word; say it.
@@ -543,9 +571,11 @@ impl Build<'_> {
             .env("KBUILD_BUILD_HOST", "lab")
             // Set though empty: otherwise a "+" marks a tree that is not a release.
             .env("LOCALVERSION", "")
-            .args(["-C", "/linux", "O=/build", "LLVM=-19"])
+            .args(["-C", "/linux", "O=/build"])
+            .arg(self.lab.toolchain.llvm())
             // One word: it is also the linker of rustc's host programs.
-            .args(["CC=ccache clang-19", "HOSTCC=clang-19"])
+            .arg(format!("CC=ccache {}", self.lab.toolchain.clang()))
+            .arg(format!("HOSTCC={}", self.lab.toolchain.clang()))
             .arg(format!("ARCH={}", self.arch.kernel()))
             .arg(format!("-j{jobs}"));
         make

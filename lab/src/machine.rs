@@ -147,10 +147,10 @@ mod tests {
     use super::*;
 
     fn paths() -> Paths {
-        Paths {
-            clone: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
-            cache: PathBuf::new(),
-        }
+        Paths::at(
+            &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
+            Path::new(""),
+        )
     }
 
     #[test]

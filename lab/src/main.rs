@@ -7,9 +7,12 @@ mod console;
 mod demo;
 mod dtb;
 mod git;
+mod given;
 mod guest;
 mod host;
+mod hosttools;
 mod image;
+mod inside;
 mod kernel;
 mod ktap;
 mod kunit;
@@ -30,25 +33,51 @@ mod ui;
 mod unsafety;
 mod verdict;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use kernel::Lab;
 use paths::Paths;
+use toolchain::{Toolchain, Whose};
 use ui::Ui;
 
 /// Builds, boots and judges the kernels of this repository
 ///
 /// Everything is set up as needed: a Debian toolchain root, the kernel source and
 /// compiled objects go to ~/.cache/cargo-lab (XDG_CACHE_HOME moves it), the rest to
-/// out/ in this clone. Deleting either costs nothing but time. Needs root for now.
+/// out/ in this clone. Deleting either costs nothing but time. Runs as root, or as any
+/// user who may make user namespaces.
 #[derive(Debug, Parser)]
 #[command(name = "cargo lab", bin_name = "cargo lab")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    all: Everywhere,
+}
+
+/// What every verb takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every verb")]
+struct Everywhere {
+    /// Start from this kernel tree, not from Debian's package
+    ///
+    /// The top directory of a git tree (its last commit is used) or of an unpacked
+    /// tarball, or a file linux-*.tar.* or linux-source-*.deb. It is only read: a copy
+    /// goes to the cache (a minute, 2 GB; three are kept). `check --linux PATH` tells
+    /// which patches apply to it, and does nothing else.
+    #[arg(long, global = true, value_name = "PATH", verbatim_doc_comment)]
+    linux: Option<PathBuf>,
+    /// Whose compilers and QEMU
+    #[arg(long, global = true, value_name = "WHOSE", default_value = "own")]
+    toolchain: Whose,
+    /// Stop a build that takes longer than this
+    #[arg(long, global = true, value_name = "N", default_value_t = 180.0)]
+    build_minutes: f64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +86,7 @@ enum Verb {
     Test(test::Args),
     Check(check::Args),
     Kunit(kunit::Args),
+    Inside(inside::Args),
     CompileFail(compile_fail::Args),
     Soak(soak::Args),
     /// Make linux/, the kernel worktree, from patches/
@@ -100,10 +130,30 @@ fn main() -> ExitCode {
             ExitCode::from(process::EXIT_INTERRUPTED)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", explained(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error in full; of a full disk, what to do comes first. Not every program says why
+/// it cannot write.
+fn explained(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let full = Paths::find().map(|paths| host::full(&paths));
+    let full = full.unwrap_or_default();
+    if full.is_empty() && !host::is_about_space(&text) {
+        return text;
+    }
+    // Whoever says that the disk is full has nothing more to say.
+    let why = match host::is_about_space(&text) {
+        true => text.lines().next().unwrap_or_default(),
+        false => &text,
+    };
+    format!(
+        "the disk is full{full}; make room (XDG_CACHE_HOME moves the cache) and run it again: \
+         what was half made is made anew ({why})"
+    )
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
@@ -112,20 +162,44 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Check(_) => Ui::new().quiet(),
         _ => Ui::new(),
     };
-    let paths = Paths::find()?;
+    let mut paths = Paths::find()?;
     let _lock = host::lock_clone(&paths)?;
+    if let Some(given) = &cli.all.linux {
+        let given = given
+            .canonicalize()
+            .with_context(|| format!("there is no kernel tree {}", given.display()))?;
+        paths.given = Some(given);
+    }
+    let build_limit = Duration::try_from_secs_f64(cli.all.build_minutes * 60.0)
+        .context("--build-minutes is no time")?;
+    // What was typed wrong is told before anything is made.
+    match &cli.verb {
+        Verb::Demo(args) => args.check(&paths)?,
+        Verb::Boot(args) => args.check(&paths)?,
+        Verb::Shell(args) => args.check(&paths)?,
+        Verb::Soak(args) => args.check(&paths)?,
+        Verb::Export if paths.given.is_some() => {
+            bail!("export writes what linux/ has; --linux has no place there")
+        }
+        _ => {}
+    }
     let open = || -> Result<Lab> {
         Ok(Lab {
-            toolchain: toolchain::Toolchain::ensure(&paths, &ui)?,
+            toolchain: Toolchain::ensure(&paths, &ui, cli.all.toolchain)?,
             paths: paths.clone(),
             ui: ui.clone(),
+            build_limit,
         })
     };
     match cli.verb {
         Verb::Demo(args) => demo::run(&open()?, args),
         Verb::Test(args) => test::run(&open()?, args),
-        Verb::Check(args) => check::run(&open()?, args),
+        Verb::Check(args) => match &paths.given {
+            Some(given) => given::report(&paths, &ui, given),
+            None => check::run(&open()?, args),
+        },
         Verb::Kunit(args) => kunit::run(&open()?, args),
+        Verb::Inside(args) => inside::run(&open()?, args),
         Verb::CompileFail(args) => compile_fail::run(&open()?, args),
         Verb::Soak(args) => soak::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +16,7 @@ use crate::kunit::{self, Ended, Expected, Outcome as TestOutcome, Ran};
 use crate::paths::Paths;
 use crate::process;
 use crate::series;
+use crate::soak;
 use crate::source::Source;
 use crate::toolchain::key;
 use crate::ui;
@@ -170,13 +170,9 @@ pub struct Results {
     pub open: Vec<String>,
 }
 
-fn results_file(paths: &Paths) -> PathBuf {
-    paths.out().join("soak.json")
-}
-
 /// What earlier runs left, by key; a damaged file is as none.
 fn known(paths: &Paths) -> BTreeMap<String, Row> {
-    let results: Results = fs::read_to_string(results_file(paths))
+    let results: Results = fs::read_to_string(soak::file(paths))
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
@@ -185,15 +181,6 @@ fn known(paths: &Paths) -> BTreeMap<String, Row> {
     rows.filter(|row| !matches!(row.outcome, Outcome::Broken(_)))
         .map(|row| (row.key.clone(), row))
         .collect()
-}
-
-fn save(paths: &Paths, results: &Results) -> Result<()> {
-    let file = results_file(paths);
-    let text = serde_json::to_string_pretty(results).context("results have no JSON form")?;
-    let new = file.with_extension("json.tmp");
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &file))
-        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Runs mutants on top of the series (or of linux/) until `end`; what an earlier run
@@ -255,7 +242,7 @@ pub fn run(lab: &Lab, mutants: &[Mutant], tree: bool, end: Option<Instant>) -> R
                 all.rows.push(row.clone());
             }
         }
-        save(&lab.paths, &all)?;
+        soak::save(&lab.paths, &all)?;
     }
     results.rows.sort_by(|a, b| a.mutant.cmp(&b.mutant));
     Ok(results)
@@ -386,6 +373,8 @@ pub fn table(results: &Results) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn mutant(name: &str, text: &str) -> Result<Mutant> {

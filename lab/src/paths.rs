@@ -13,21 +13,30 @@ pub struct Paths {
     pub clone: PathBuf,
     /// What every clone of this user shares: toolchain, kernel source, ccache.
     pub cache: PathBuf,
+    /// A kernel tree to use in place of Debian's package (`--linux`). Trees and builds
+    /// that are made from it stand apart from the others.
+    pub given: Option<PathBuf>,
 }
 
 impl Paths {
     /// Looks for the clone above the current directory and makes the directories
     /// that everything else expects.
     pub fn find() -> Result<Self> {
-        let paths = Self {
-            clone: find_clone()?,
-            cache: find_cache()?,
-        };
+        let paths = Self::at(&find_clone()?, &find_cache()?);
         for dir in [paths.logs(), paths.locks(), paths.tools()] {
             std::fs::create_dir_all(&dir)
                 .with_context(|| format!("cannot make the directory {}", dir.display()))?;
         }
         Ok(paths)
+    }
+
+    /// A clone and a cache, with nothing made in them.
+    pub fn at(clone: &Path, cache: &Path) -> Self {
+        Self {
+            clone: clone.to_owned(),
+            cache: cache.to_owned(),
+            given: None,
+        }
     }
 
     /// Everything generated in the clone; git-ignored.
@@ -65,12 +74,20 @@ impl Paths {
 
     /// Kernel trees made from patches/.
     pub fn src(&self) -> PathBuf {
-        self.out().join("src")
+        self.of_base().join("src")
     }
 
     /// Build directories (`O=`) of this clone.
     pub fn build(&self) -> PathBuf {
-        self.out().join("build")
+        self.of_base().join("build")
+    }
+
+    /// What depends on the stock tree that everything starts from.
+    fn of_base(&self) -> PathBuf {
+        match self.given {
+            Some(_) => self.out().join("given"),
+            None => self.out(),
+        }
     }
 
     pub fn ccache(&self) -> PathBuf {

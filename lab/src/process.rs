@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
@@ -111,11 +114,14 @@ fn cannot_start(cmd: &Command) -> String {
     format!("cannot run {}", cmd.get_program().to_string_lossy())
 }
 
-/// `program arg arg`, for logs.
+/// `program arg arg`, for logs; without scripts.
 fn shown(cmd: &Command) -> String {
     std::iter::once(cmd.get_program())
         .chain(cmd.get_args())
-        .map(|word| word.to_string_lossy())
+        .map(|word| match word.to_string_lossy() {
+            word if word.contains('\n') => "...".into(),
+            word => word,
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -123,7 +129,17 @@ fn shown(cmd: &Command) -> String {
 /// Runs `cmd` to its end with standard output and error appended to `log`, each
 /// line also given to `on_line`. When it fails the error names the log and shows
 /// its last 20 lines.
-pub fn run_logged(cmd: &mut Command, log: &Path, mut on_line: impl FnMut(&str)) -> Result<()> {
+pub fn run_logged(cmd: &mut Command, log: &Path, on_line: impl FnMut(&str)) -> Result<()> {
+    run_logged_within(cmd, log, None, on_line)
+}
+
+/// As [`run_logged`]; after `limit` the command is killed and the error says so.
+pub fn run_logged_within(
+    cmd: &mut Command,
+    log: &Path,
+    limit: Option<Duration>,
+    mut on_line: impl FnMut(&str),
+) -> Result<()> {
     let mut file = append(log)?;
     let cannot_write = || format!("cannot write {}", log.display());
     writeln!(file, "$ {}", shown(cmd)).with_context(cannot_write)?;
@@ -135,6 +151,7 @@ pub fn run_logged(cmd: &mut Command, log: &Path, mut on_line: impl FnMut(&str)) 
     // `cmd` keeps its ends of the pipe open; without this the read never ends.
     cmd.stdout(Stdio::null()).stderr(Stdio::null());
     let mut running = running?;
+    let watchdog = limit.map(|limit| Watchdog::new(running.group, limit));
 
     let mut tail = VecDeque::new();
     let mut reader = BufReader::new(File::from(read));
@@ -158,6 +175,16 @@ pub fn run_logged(cmd: &mut Command, log: &Path, mut on_line: impl FnMut(&str)) 
     }
     let status = running.wait()?;
     check_interrupted()?;
+    if let Some((watchdog, limit)) = watchdog.zip(limit)
+        && watchdog.bit()
+    {
+        bail!(
+            "{} was stopped after {}; the log is {}",
+            cmd.get_program().to_string_lossy(),
+            crate::ui::duration(limit),
+            log.display()
+        );
+    }
     if !status.success() {
         let tail = Vec::from(tail).join("\n");
         bail!(
@@ -167,6 +194,33 @@ pub fn run_logged(cmd: &mut Command, log: &Path, mut on_line: impl FnMut(&str)) 
         );
     }
     Ok(())
+}
+
+/// Kills a process group when its time is over.
+struct Watchdog {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<bool>,
+}
+
+impl Watchdog {
+    fn new(group: Pid, limit: Duration) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let late = stopped.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if late {
+                kill_group(group);
+            }
+            late
+        });
+        Self { stop, thread }
+    }
+
+    /// Ends it; whether it had to kill.
+    fn bit(self) -> bool {
+        // It has ended when nobody listens any more.
+        let _ = self.stop.send(());
+        self.thread.join().unwrap_or_default()
+    }
 }
 
 /// Runs `cmd` to its end and gives its standard output; the error has what it
@@ -266,6 +320,26 @@ mod tests {
         assert!(
             error.contains("\n11\n") && !error.contains("\n10\n"),
             "{error}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_takes_too_long_is_stopped_and_named() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("log");
+        let within = |script: &str, limit| {
+            let mut sh = Command::new("sh");
+            sh.args(["-c", script]);
+            run_logged_within(&mut sh, &log, Some(limit), |_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(within("true", Duration::from_secs(60)), Ok(()));
+        // A grandchild holds the pipe, too.
+        let said = within("sleep 1000 & sleep 1000", Duration::from_millis(100));
+        assert!(
+            said.as_ref()
+                .is_err_and(|text| text.contains("stopped after 0.1 s")),
+            "{said:?}"
         );
         Ok(())
     }

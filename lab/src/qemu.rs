@@ -17,6 +17,7 @@ use crate::image::Image;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::ktap;
 use crate::machine::{Compatible, Machine};
+use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::scenario::Scenario;
 use crate::toolchain::Bind;
@@ -74,6 +75,7 @@ const SHOWN_LINES: usize = 40;
 impl<'a> Bench<'a> {
     /// Makes the flash contents and the initramfs.
     pub fn prepare(lab: &'a Lab, machine: &'a Machine, kernel: &Kernel, seed: u64) -> Result<Self> {
+        lab.toolchain.check(machine.arch.qemu())?;
         let image = Image::new(seed, machine.flash.size);
         let boot = lab.paths.out().join("boot");
         let image_path = boot
@@ -87,6 +89,12 @@ impl<'a> Bench<'a> {
             image_path,
             initramfs: guest::initramfs(lab, kernel)?,
         })
+    }
+
+    /// Removes the flash contents, when there will be many.
+    pub fn forget_image(&self) {
+        // Another run makes it anew.
+        let _ = std::fs::remove_file(&self.image_path);
     }
 
     fn asked<'b>(&'b self, scenario: &'b Scenario, cycles: u32) -> Asked<'b> {
@@ -107,7 +115,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Judged> {
         let booted = self.boot(job, on_line)?;
         let asked = self.asked(scenario, job.cycles);
-        let verdict = if job.kernel.variant == Variant::Stock {
+        let verdict = if scenario.restart {
+            verdict::judge_restart(&booted.console, &booted.ended, asked)
+        } else if job.kernel.variant == Variant::Stock {
             verdict::judge_stock(&booted.console, &booted.ended, asked)
         } else {
             let results = ktap::read(self.lab, job.kernel, &booted.dir)?;
@@ -116,11 +126,24 @@ impl<'a> Bench<'a> {
         Ok(Judged { verdict, booted })
     }
 
-    pub fn boot(&self, job: Job, mut on_line: impl FnMut(&str)) -> Result<Booted> {
+    pub fn boot(&self, job: Job, on_line: impl FnMut(&str)) -> Result<Booted> {
         let dir = self.directory(job)?;
+        self.boot_with(job, dir, &self.command_line(job), on_line)
+    }
+
+    /// As [`Bench::boot`], with another directory for its files and other words for the
+    /// kernel.
+    pub fn boot_with(
+        &self,
+        job: Job,
+        dir: PathBuf,
+        command_line: &str,
+        mut on_line: impl FnMut(&str),
+    ) -> Result<Booted> {
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         dtb::build(self.lab, self.machine, job.compatible, &dir)?;
         let log = dir.join("console.log");
-        let mut qemu = self.qemu(job, &dir, &self.command_line(job))?;
+        let mut qemu = self.qemu(job, &dir, command_line)?;
         let errors = dir.join("qemu.log");
         let errors =
             File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
@@ -138,6 +161,7 @@ impl<'a> Bench<'a> {
         )?;
         let ended = match ended {
             Ended::TimeLimit { .. } => Ended::TimeLimit { seconds },
+            Ended::Silent { .. } => Ended::Silent { seconds },
             // Nothing on the console is a matter of QEMU itself.
             Ended::Exited { status } => Ended::Exited {
                 status: [status, last_lines(&dir.join("qemu.log"), 3)?.join(" ")]
@@ -179,7 +203,6 @@ impl<'a> Bench<'a> {
         ]
         .iter()
         .fold(self.lab.paths.out(), |path, part| path.join(part));
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(dir)
     }
 
@@ -266,6 +289,7 @@ fn watch(
     });
 
     let mut ended = None;
+    let mut silent = true;
     let mut deadline = time_limit;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -273,10 +297,15 @@ fn watch(
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                ended.get_or_insert(Ended::TimeLimit { seconds: 0 });
+                let seconds = 0;
+                ended.get_or_insert(match silent {
+                    true => Ended::Silent { seconds },
+                    false => Ended::TimeLimit { seconds },
+                });
                 break;
             }
         };
+        silent = false;
         file.write_all(&line)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let text = String::from_utf8_lossy(&line);
@@ -391,6 +420,26 @@ pub struct BootArgs {
     seed: u64,
 }
 
+impl BootArgs {
+    /// Fails when a name is wrong.
+    pub fn check(&self, paths: &Paths) -> Result<()> {
+        let compatible = self.compatible.as_deref();
+        check_names(paths, &self.machine, compatible, self.scenario.as_deref())
+    }
+}
+
+/// Fails when there is no such machine, binding or scenario.
+pub fn check_names(
+    paths: &Paths,
+    machine: &str,
+    compatible: Option<&str>,
+    scenario: Option<&str>,
+) -> Result<()> {
+    let machine = Machine::load(paths, machine)?;
+    pick(&machine, compatible)?;
+    scenario.map_or(Ok(()), |name| Scenario::load(paths, name).map(drop))
+}
+
 pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
     let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
@@ -444,6 +493,8 @@ pub fn is_expected(variant: Variant, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Failed { .. } => variant == Variant::Stock,
         Verdict::Passed { .. } => variant != Variant::Stock,
+        // What a stock kernel does then is for information only.
+        Verdict::Restarted { .. } => true,
         Verdict::Inconclusive { .. } => false,
     }
 }
@@ -462,6 +513,7 @@ pub fn evidence(verdict: &Verdict) -> String {
             ..
         } if !why.contains(function.as_str()) => format!("{why}, in {function}"),
         Verdict::Failed { why, .. } | Verdict::Inconclusive { why } => why.clone(),
+        Verdict::Restarted { readers } => format!("restarted under {readers} readers"),
         Verdict::Passed {
             cycles,
             longest_unbind_us,
@@ -506,6 +558,13 @@ pub struct ShellArgs {
     compatible: Option<String>,
 }
 
+impl ShellArgs {
+    /// Fails when a name is wrong.
+    pub fn check(&self, paths: &Paths) -> Result<()> {
+        check_names(paths, &self.machine, self.compatible.as_deref(), None)
+    }
+}
+
 pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
     let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
@@ -520,6 +579,7 @@ pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
         attempt: 1,
     };
     let dir = bench.directory(job)?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     dtb::build(lab, &machine, compatible, &dir)?;
     // No panic here: whoever types wants to see what a kernel does after a report.
     let words = format!("console={} loglevel=7 LAB_SHELL=1", machine.console);
@@ -532,4 +592,42 @@ pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a guest ends that is a shell script, and the console it leaves.
+    fn guest(script: &str) -> Result<(Ended, String)> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("console.log");
+        let mut sh = Command::new("sh");
+        sh.args(["-c", script]).stdout(Stdio::piped());
+        let limit = Instant::now() + Duration::from_millis(300);
+        let ended = watch(Running::spawn(&mut sh)?, &log, limit, &mut |_| ())?;
+        Ok((ended, console_tail(dir.path())?))
+    }
+
+    #[test]
+    fn a_silent_guest_is_told_from_one_that_hangs() -> Result<()> {
+        let (ended, tail) = guest("sleep 1000")?;
+        assert_eq!(ended, Ended::Silent { seconds: 0 });
+        assert!(tail.ends_with("the guest said nothing"), "{tail}");
+        let (ended, tail) = guest("echo booting; sleep 1000")?;
+        assert_eq!(ended, Ended::TimeLimit { seconds: 0 });
+        assert!(tail.ends_with("\nbooting"), "{tail}");
+        let (ended, _) = guest("exit 3")?;
+        assert!(matches!(ended, Ended::Exited { status } if status.contains('3')));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_said_shows_nothing() {
+        for variant in [Variant::Stock, Variant::Series { upto: None }] {
+            let why = Ended::Silent { seconds: 9 }.to_string();
+            assert!(why.contains("said nothing in 9 s"), "{why}");
+            assert!(!is_expected(variant, &Verdict::Inconclusive { why }));
+        }
+    }
 }

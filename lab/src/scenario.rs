@@ -19,7 +19,13 @@ pub struct Scenario {
     /// Its place in tables.
     pub order: u32,
     pub title: String,
-    /// A program of the series' kselftest, drivers/mtd.
+    /// One of those that `demo` shows.
+    #[serde(default = "yes")]
+    pub demo: bool,
+    /// The program ends with a restart of the machine, not with KTAP.
+    #[serde(default)]
+    pub restart: bool,
+    /// A program of the series' kselftest, drivers/mtd, or of lab/guest.
     pub program: String,
     /// Processes that every unbind has to find reading.
     pub readers: u32,
@@ -36,6 +42,10 @@ pub struct Scenario {
     pub tests: Vec<String>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Scenario {
     pub fn load(paths: &Paths, name: &str) -> Result<Self> {
         let mut scenario: Self = load_named(&paths.data().join("scenarios"), "scenario", name)?;
@@ -43,12 +53,13 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// All of them, in table order.
+    /// All that `demo` shows, in table order.
     pub fn load_all(paths: &Paths) -> Result<Vec<Self>> {
         let mut all = names(&paths.data().join("scenarios"))?
             .iter()
             .map(|name| Self::load(paths, name))
             .collect::<Result<Vec<_>>>()?;
+        all.retain(|it| it.demo);
         all.sort_by_key(|it| it.order);
         Ok(all)
     }
@@ -68,22 +79,23 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
     #[test]
     fn the_three_scenarios_of_the_report_load_in_order() -> Result<()> {
-        let paths = Paths {
-            clone: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
-            cache: PathBuf::new(),
-        };
+        let paths = Paths::at(
+            &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
+            Path::new(""),
+        );
         let all = Scenario::load_all(&paths)?;
         let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["controller-unbind", "flash-unbind", "held-fd"]);
         assert!(all[0].is_on_path("mtd_read_oob_std"));
         assert!(!all[0].is_on_path("mtd_readx"));
         assert_eq!((all[0].cycles(7), all[2].cycles(7)), (7, 4));
+        assert!(Scenario::load(&paths, "restart-under-read")?.restart);
         Ok(())
     }
 }

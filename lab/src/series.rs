@@ -5,6 +5,7 @@
 //! that only files which differ in the end change in the tree that is built.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -149,6 +150,62 @@ fn touched(patch: &[u8]) -> BTreeSet<String> {
         .collect()
 }
 
+/// How a patch fits a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Applies,
+    /// The tree has all of it.
+    AlreadyThere,
+    /// With less context than the patch has.
+    Fuzz,
+    /// By a three-way merge.
+    Merge,
+    /// Where it does not.
+    Fails(String),
+}
+
+impl Fit {
+    /// Nothing stands in the way of a build.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Applies | Self::AlreadyThere)
+    }
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applies => f.write_str("applies"),
+            Self::AlreadyThere => f.write_str("already there"),
+            Self::Fuzz => f.write_str("needs fuzz (git am -C1)"),
+            Self::Merge => f.write_str("needs a merge (git am --3way)"),
+            Self::Fails(place) => write!(f, "fails at {place}"),
+        }
+    }
+}
+
+/// The places that `git am` complains about.
+fn places(said: &str) -> String {
+    let mut places: Vec<String> = Vec::new();
+    for line in said.lines() {
+        let Some(line) = line.strip_prefix("error: ") else {
+            continue;
+        };
+        // "patch failed: file:line" comes before "file: patch does not apply".
+        let place = match line.strip_prefix("patch failed: ") {
+            Some(place) => place.to_owned(),
+            None if line.ends_with(": patch does not apply") => continue,
+            None => line.replace(" in index", ""),
+        };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    match places.is_empty() {
+        true => said.trim().to_owned(),
+        false => places.join(", "),
+    }
+}
+
 // The tree that is built.
 
 /// What out/src/series.json remembers: which prefix of the series is which commit.
@@ -166,6 +223,8 @@ struct Repository {
     am: PathBuf,
     state: PathBuf,
     applied: Applied,
+    /// Of a tree that the user gave.
+    given: bool,
 }
 
 impl Repository {
@@ -189,6 +248,7 @@ impl Repository {
                 am,
                 state,
                 applied,
+                given: paths.given.is_some(),
             });
         }
         for old in [&dir, &am] {
@@ -198,7 +258,7 @@ impl Repository {
             }
         }
         let temporary = temporary(&dir)?;
-        clone(source, &temporary)?;
+        clone(source, &temporary, paths.given.is_some())?;
         finish(&temporary, &dir)?;
         let applied = Applied {
             base: source.base.clone(),
@@ -209,6 +269,7 @@ impl Repository {
             am,
             state,
             applied,
+            given: paths.given.is_some(),
         };
         repository.save()?;
         Ok(repository)
@@ -238,7 +299,21 @@ impl Repository {
             self.start_am(&patches[start..], &commit)?;
             for (patch, key) in patches.iter().zip(&keys[1..]).skip(start) {
                 step.note(patch.name.as_str());
-                self.am(patch)?;
+                match self.fit(patch)? {
+                    Fit::Applies => {}
+                    // Of Debian's package all patches are made; none may be in it.
+                    Fit::AlreadyThere if self.given => {
+                        ui.println(format!("patches/{} is in the tree already", patch.name));
+                    }
+                    fit => bail!(
+                        "patches/{} does not apply: {fit}; {}",
+                        patch.name,
+                        match self.given {
+                            true => "`cargo lab check --linux DIR` lists what does",
+                            false => "see `git am` in linux/, or take patches/ from git",
+                        }
+                    ),
+                }
                 commit = git::line(&self.am, ["rev-parse", "HEAD"])?;
                 self.applied.commits.insert(key.clone(), commit.clone());
             }
@@ -275,30 +350,49 @@ impl Repository {
         git::run(&self.am, ["reset", "--quiet", "--hard", commit])
     }
 
-    fn am(&self, patch: &Patch) -> Result<()> {
+    /// Applies a patch if it applies as it is.
+    fn fit(&self, patch: &Patch) -> Result<Fit> {
+        let (applied, said) = self.am(patch, "--no-3way", &[])?;
+        if applied {
+            return Ok(Fit::Applies);
+        }
+        let mut reverse = git::git(&self.am);
+        reverse.args(["apply", "--cached", "--check", "--reverse", "-"]);
+        if feed(&mut reverse, &patch.bytes)?.0 {
+            return Ok(Fit::AlreadyThere);
+        }
+        Ok(Fit::Fails(places(&said)))
+    }
+
+    /// Applies a patch in any way that git knows; `stores` may have what it was made of.
+    fn fit_somehow(&self, patch: &Patch, stores: &[PathBuf]) -> Result<Fit> {
+        let fit = self.fit(patch)?;
+        if fit.is_good() {
+            return Ok(fit);
+        }
+        for (fit, how) in [(Fit::Fuzz, "-C1"), (Fit::Merge, "--3way")] {
+            if self.am(patch, how, stores)?.0 {
+                return Ok(fit);
+            }
+        }
+        Ok(fit)
+    }
+
+    /// Whether `git am` applied a patch, and what it said; nothing is left of one that
+    /// it did not apply.
+    fn am(&self, patch: &Patch, how: &str, stores: &[PathBuf]) -> Result<(bool, String)> {
         let mut command = git::git(&self.am);
-        command.args([
-            "am",
-            "--quiet",
-            "--no-3way",
-            "--no-gpg-sign",
-            "--keep-non-patch",
-        ]);
+        if !stores.is_empty() {
+            let stores = std::env::join_paths(stores).context("a path with a colon in it")?;
+            command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", stores);
+        }
+        command.args(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch", how]);
         let (success, said) = feed(&mut command, &patch.bytes)?;
         if !success {
             // A mail that is not a patch leaves nothing to abort.
             let _ = git::run(&self.am, ["am", "--abort"]);
-            let errors: Vec<&str> = said
-                .lines()
-                .filter(|line| line.starts_with("error:"))
-                .collect();
-            bail!(
-                "patches/{} does not apply:\n{}",
-                patch.name,
-                errors.join("\n")
-            );
         }
-        Ok(())
+        Ok((success, said))
     }
 
     /// Brings the tree that is built to `commit`, touching only what differs.
@@ -336,12 +430,14 @@ fn feed(command: &mut Command, input: &[u8]) -> Result<(bool, String)> {
     Ok((success, String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// A clone of the stock repository that shares its objects, with nothing checked out.
-fn clone(source: &Source, dir: &Path) -> Result<()> {
+/// A clone of the stock repository, with nothing checked out. It shares objects that
+/// the cache can get again; one that was given may be gone by then.
+fn clone(source: &Source, dir: &Path, given: bool) -> Result<()> {
     let parent = dir.parent().unwrap_or(dir);
     process::output(
         git::git(parent)
-            .args(["clone", "--quiet", "--shared", "--no-checkout"])
+            .args(["clone", "--quiet", "--no-checkout"])
+            .args((!given).then_some("--shared"))
             .arg(&source.dir)
             .arg(dir),
     )?;
@@ -428,6 +524,26 @@ pub fn checkout(
     Ok((repository.dir, commit))
 }
 
+/// How each patch fits the stock tree with those before it that do.
+pub fn fits(
+    paths: &Paths,
+    ui: &Ui,
+    source: &Source,
+    stores: &[PathBuf],
+) -> Result<Vec<(String, Fit)>> {
+    let patches = read_patches(&paths.patches())?;
+    let repository = Repository::open(paths, source)?;
+    let step = ui.step("Trying the patches");
+    repository.start_am(&patches, &source.base)?;
+    let mut fits = Vec::new();
+    for patch in &patches {
+        step.note(patch.name.as_str());
+        fits.push((patch.name.clone(), repository.fit_somehow(patch, stores)?));
+    }
+    step.done("");
+    Ok(fits)
+}
+
 /// A tree in out/src with the commit `below` of `repository`, and the diff in `patch` on
 /// top of it; its directory and commit.
 pub fn checkout_mutant(
@@ -447,7 +563,7 @@ pub fn checkout_mutant(
             fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
         }
         let temporary = temporary(&dir)?;
-        clone(source, &temporary)?;
+        clone(source, &temporary, paths.given.is_some())?;
         finish(&temporary, &dir)?;
     }
     git::run(repository, ["update-ref", APPLIED, below])?;
@@ -472,8 +588,9 @@ pub fn checkout_mutant(
 // The developer's tree.
 
 /// Commit of linux/ (marked when files differ from it), and whether they do.
-pub fn tree_state(paths: &Paths) -> Result<(String, bool)> {
+pub fn tree_state(paths: &Paths, source: &Source) -> Result<(String, bool)> {
     let linux = open_linux(paths)?;
+    check_base(&linux, source)?;
     let head = git::line(&linux, ["rev-parse", "HEAD"])?;
     Ok(match is_dirty(&linux)? {
         true => (format!("{head}-dirty"), true),
@@ -498,6 +615,19 @@ fn open_linux(paths: &Paths) -> Result<PathBuf> {
         bail!("linux/ was not made by `cargo lab tree`, or is damaged; move it away");
     }
     Ok(linux)
+}
+
+/// Fails unless linux/ was made from `source`: what was built for the one is wrong for
+/// the other.
+fn check_base(linux: &Path, source: &Source) -> Result<()> {
+    if git::line(linux, ["rev-parse", "base^{commit}"])? != source.base {
+        bail!(
+            "linux/ was made from another kernel source than {}; name that one (--linux, or \
+             none for Debian's), or export what it has and move it away",
+            source.version
+        );
+    }
+    Ok(())
 }
 
 /// Fails unless linux/ stands on its branch with everything committed.
@@ -572,7 +702,7 @@ pub fn tree(paths: &Paths, ui: &Ui) -> Result<()> {
         ui.println("linux/ brought up to date with patches/");
     } else {
         let temporary = temporary(&linux)?;
-        clone(&source, &temporary)?;
+        clone(&source, &temporary, paths.given.is_some())?;
         populate(ui, &source, &temporary, Files::Copied)?;
         place(&temporary)?;
         finish(&temporary, &linux)?;
@@ -589,13 +719,7 @@ pub fn tree(paths: &Paths, ui: &Ui) -> Result<()> {
 fn check_replaceable(paths: &Paths, ui: &Ui, source: &Source, patches: &[Patch]) -> Result<()> {
     let linux = open_linux(paths)?;
     check_settled(&linux)?;
-    if git::line(&linux, ["rev-parse", "base^{commit}"])? != source.base {
-        bail!(
-            "linux/ was made from another kernel source than {}; export what it has, and \
-             move it away",
-            source.version
-        );
-    }
+    check_base(&linux, source)?;
     let head = git::line(&linux, ["rev-parse", "HEAD"])?;
     if head == git::line(&linux, ["rev-parse", SYNCED])? {
         return Ok(());
@@ -1096,6 +1220,112 @@ mod tests {
     }
 
     #[test]
+    fn complaints_name_places() {
+        let said = "error: patch failed: a/b.c:10\nerror: a/b.c: patch does not apply\n\
+                    error: c.c: does not exist in index\nhint: x\nerror: patch failed: a/b.c:10";
+        assert_eq!(places(said), "a/b.c:10, c.c: does not exist");
+        assert_eq!(places("Patch is empty.\n"), "Patch is empty.");
+    }
+
+    /// A repository with a stock tree of one file, `a`, of the lines 1 to 9.
+    fn small() -> Result<(tempfile::TempDir, Paths, Source)> {
+        let dir = tempfile::tempdir()?;
+        let mut paths = Paths::at(&dir.path().join("clone"), &dir.path().join("cache"));
+        paths.given = Some(PathBuf::new());
+        let stock = dir.path().join("stock");
+        for dir in [&stock, &paths.patches()] {
+            fs::create_dir_all(dir)?;
+        }
+        git::run(&stock, ["init", "--quiet", "--initial-branch", BASE])?;
+        for name in ["a", "Kconfig"] {
+            fs::write(stock.join(name), lines("1 2 3 4 5 6 7 8 9"))?;
+        }
+        git::run(&stock, ["add", "."])?;
+        git::run(&stock, ["commit", "--quiet", "-m", "base"])?;
+        let base = git::line(&stock, ["rev-parse", "HEAD"])?;
+        let source = Source {
+            version: "1".into(),
+            dir: stock,
+            base,
+        };
+        Ok((dir, paths, source))
+    }
+
+    fn lines(words: &str) -> String {
+        words.replace(' ', "\n") + "\n"
+    }
+
+    /// A patch from one text of `a` to another.
+    fn write_patch(paths: &Paths, number: u32, from: &str, to: &str) -> Result<String> {
+        let dir = tempfile::tempdir()?;
+        git::run(dir.path(), ["init", "--quiet"])?;
+        for text in [from, to] {
+            fs::write(dir.path().join("a"), lines(text))?;
+            git::run(dir.path(), ["add", "."])?;
+            git::run(dir.path(), ["commit", "--quiet", "-m", "change"])?;
+        }
+        let name = format!("{number:04}-change.patch");
+        let mail = git::out(dir.path(), ["format-patch", "--stdout", "-1"])?;
+        fs::write(paths.patches().join(&name), mail)?;
+        Ok(name)
+    }
+
+    #[test]
+    fn each_patch_is_tried_and_what_there_is_is_left_out() -> Result<()> {
+        let (_dir, paths, source) = small()?;
+        let ui = Ui::new().quiet();
+        write_patch(&paths, 1, "1 2 3 4 5 6 7 8 9", "1 2 3 4 x 6 7 8 9")?;
+        write_patch(&paths, 2, "1 2 3 4 y 6 7 8 9", "1 2 3 4 x 6 7 8 9")?;
+        write_patch(&paths, 3, "1 2 3 4 x q r s", "1 2 3 4 x z q r s")?;
+        write_patch(&paths, 4, "k l m n", "k l n n")?;
+        let fits: Vec<String> = fits(&paths, &ui, &source, &[])?
+            .iter()
+            .map(|(_, fit)| fit.to_string())
+            .collect();
+        assert_eq!(fits[..2], ["applies", "already there"]);
+        assert_eq!(fits[3], "fails at a:1");
+        // A build takes what is there already for done, and nothing that does not fit.
+        let said = checkout(&paths, &ui, &source, None).map_err(|error| error.to_string());
+        assert!(
+            said.as_ref()
+                .is_err_and(|text| text.contains("patches/0003-change.patch")),
+            "{said:?}"
+        );
+        let (tree, _) = checkout(&paths, &ui, &source, Some(2))?;
+        assert_eq!(
+            fs::read_to_string(tree.join("a"))?,
+            lines("1 2 3 4 x 6 7 8 9")
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn fuzz_and_merges_are_named() -> Result<()> {
+        let (_dir, paths, source) = small()?;
+        let ui = Ui::new().quiet();
+        // Other lines around than the tree has, but for one on each side.
+        write_patch(&paths, 1, "1 b c 4 5 6 g h 9", "1 b c 4 x 6 g h 9")?;
+        let fits = || -> Result<String> {
+            let store = paths.clone.join("store/.git/objects");
+            let stores = store.is_dir().then_some(store);
+            let fits = fits(&paths, &ui, &source, &Vec::from_iter(stores))?;
+            Ok(fits[0].1.to_string())
+        };
+        assert_eq!(fits()?, "needs fuzz (git am -C1)");
+        // A half of it is in the tree: only git, knowing the file it was made from, can.
+        let from = "0 2 3 4 5 6 7 8 9";
+        write_patch(&paths, 1, from, "1 2 3 4 5 6 7 8 y")?;
+        assert_eq!(fits()?, "fails at a:1");
+        let store = paths.clone.join("store");
+        fs::create_dir(&store)?;
+        git::run(&store, ["init", "--quiet"])?;
+        fs::write(store.join("a"), lines(from))?;
+        git::run(&store, ["add", "."])?;
+        assert_eq!(fits()?, "needs a merge (git am --3way)");
+        Ok(())
+    }
+
+    #[test]
     fn hunks_name_their_function_without_a_work_tree() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let dir = dir.path();
@@ -1145,10 +1375,7 @@ mod tests {
     #[test]
     fn files_are_written_once_and_removed_with_their_directories() -> Result<()> {
         let dir = tempfile::tempdir()?;
-        let paths = Paths {
-            clone: dir.path().to_owned(),
-            cache: dir.path().to_owned(),
-        };
+        let paths = Paths::at(dir.path(), dir.path());
         let file = dir.path().join("a/b/c.sh");
         assert!(write_file(&file, b"x", true)?);
         assert!(!write_file(&file, b"x", true)?);

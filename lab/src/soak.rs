@@ -1,44 +1,100 @@
 //! `cargo lab soak`: what takes too long for `test`, in as much time as there is.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::kernel::Lab;
+use crate::image::write_whole;
+use crate::kernel::{self, Kernel, Lab, Variant};
+use crate::machine::{Compatible, Machine};
 use crate::mutants;
+use crate::paths::Paths;
+use crate::process;
+use crate::qemu::{self, Bench, Job};
+use crate::scenario::Scenario;
+use crate::toolchain::key;
+use crate::verdict::Verdict;
 
-/// Run what takes long, for as long as asked: all mutants
+/// Run what takes long, for as long as asked: all mutants, then the demo's cycles
 ///
 /// A mutant is a patch of lab/kernel/mutants/ that takes one thing out of the series,
 /// and names the KUnit test that must then fail. Each is built on top of the series in
 /// a tree of its own and its test run, after it was seen to pass without the mutant.
+/// About half a minute for each when the machine is quiet.
 ///
-/// About half a minute for each when the machine is quiet. What was found out is in
-/// out/soak.json and is not repeated for the same series: stop it, or let it run out of
-/// time, and call it again. Writes also out/src/mutant, out/build/mutant-um-kunit and
-/// out/mutants/ (consoles). Prints a table; exit status 0 only if every mutant was
-/// killed.
+/// The demo's scenarios run on the patched kernel with each binding in turn, round after
+/// round, each round with another seed for what the flash holds and for what happens
+/// when. A boot makes 25 cycles, a minute or two.
+///
+/// Bounded by --minutes and --cycles. What was found out is in out/soak.json and is not
+/// repeated for the same series: stop it, or let it run out of time, and call it again.
+/// Writes also out/src/mutant, out/build/mutant-um-kunit, out/mutants/ (consoles) and
+/// out/boot/; what a failed boot left moves to out/soak/. Prints tables; exit status 0
+/// only if every mutant was killed and every boot passed.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Run the mutants
-    #[arg(long, required = true)]
+    /// Run the mutants (with --demo: both, as without either)
+    #[arg(long)]
     mutants: bool,
+    /// Run the demo's scenarios
+    #[arg(long)]
+    demo: bool,
     /// Start nothing new after this time
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u64,
+    /// Start nothing new when each scenario with each binding has made N cycles in all
+    #[arg(long, value_name = "N")]
+    cycles: Option<u32>,
     /// Only mutants whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// A file of lab/data/machines/
+    #[arg(long, default_value = "amd-versal-virt")]
+    machine: String,
+    /// Only this scenario (a file of lab/data/scenarios/)
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+    /// Only this binding of the controller
+    #[arg(long, value_name = "NAME")]
+    compatible: Option<String>,
     /// On top of the last commit of linux/, not of base + patches/
     #[arg(long)]
     tree: bool,
 }
 
+impl Args {
+    /// Fails when a name is wrong.
+    pub fn check(&self, paths: &Paths) -> Result<()> {
+        let (compatible, scenario) = (self.compatible.as_deref(), self.scenario.as_deref());
+        qemu::check_names(paths, &self.machine, compatible, scenario)
+    }
+}
+
 /// The verb `soak`.
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let end = Instant::now() + Duration::from_secs(args.minutes * 60);
+    let both = args.mutants == args.demo;
+    let mut good = true;
+    if both || args.mutants {
+        good &= run_mutants(lab, &args, end)?;
+    }
+    if both || args.demo {
+        good &= run_demo(lab, &args, end)?;
+    }
+    Ok(match good {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn run_mutants(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
     let mut chosen = mutants::read(&lab.paths)?;
     if let Some(text) = &args.only {
         chosen.retain(|mutant| mutant.name.contains(text));
@@ -57,8 +113,364 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
         chosen.len(),
         results.open.len()
     );
-    Ok(match killed == chosen.len() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(killed == chosen.len())
+}
+
+// What is kept.
+
+/// Results of all soaks, one file.
+pub fn file(paths: &Paths) -> PathBuf {
+    paths.out().join("soak.json")
+}
+
+/// Replaces what `part` names in the file and keeps the rest; a damaged file is as none.
+pub fn save(paths: &Paths, part: &impl Serialize) -> Result<()> {
+    let file = file(paths);
+    let mut all: Map<String, Value> = fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    match serde_json::to_value(part).context("results have no JSON form")? {
+        Value::Object(part) => all.extend(part),
+        _ => bail!("results are no JSON object"),
+    }
+    let text = serde_json::to_string_pretty(&all).context("results have no JSON form")? + "\n";
+    write_whole(&file, text.as_bytes())
+}
+
+/// The demo's part of the file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    #[serde(default)]
+    demo: Vec<Boot>,
+}
+
+fn kept(paths: &Paths) -> Kept {
+    fs::read_to_string(file(paths))
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+// The demo, again and again.
+
+/// What a boot may do at most before the next seed's turn.
+const BOOT_CYCLES: u32 = 25;
+
+/// A boot that was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Boot {
+    /// Of the kernel and the machine.
+    key: String,
+    machine: String,
+    compatible: String,
+    scenario: String,
+    seed: u64,
+    cycles: u32,
+    verdict: String,
+    /// What the verdict rests on.
+    why: String,
+    longest_unbind_us: u64,
+    readers_interrupted: u32,
+    seconds: u64,
+    source_id: String,
+}
+
+impl Boot {
+    fn passed(&self) -> bool {
+        self.verdict == "passed"
+    }
+}
+
+/// One scenario with one binding.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    compatible: &'a Compatible,
+    scenario: &'a Scenario,
+}
+
+impl Pair<'_> {
+    fn has(&self, boot: &Boot) -> bool {
+        boot.compatible == self.compatible.name && boot.scenario == self.scenario.name
+    }
+
+    fn cycles(&self, boots: &[Boot]) -> u32 {
+        let own = boots.iter().filter(|boot| self.has(boot));
+        own.map(|boot| boot.cycles).sum()
+    }
+
+    /// How many cycles the next boot makes; `None` when there were enough.
+    fn wants(&self, boots: &[Boot], limit: Option<u32>) -> Option<u32> {
+        let left = match limit {
+            Some(limit) => limit.saturating_sub(self.cycles(boots)),
+            None => BOOT_CYCLES,
+        };
+        (left > 0).then_some(left.min(BOOT_CYCLES))
+    }
+
+    /// The next seed: rounds start from 1, also those of another call.
+    fn seed(&self, boots: &[Boot]) -> u64 {
+        let own = boots.iter().filter(|boot| self.has(boot));
+        own.map(|boot| boot.seed).max().unwrap_or_default() + 1
+    }
+}
+
+fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
+    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let scenarios = match &args.scenario {
+        Some(name) => vec![Scenario::load(&lab.paths, name)?],
+        None => Scenario::load_all(&lab.paths)?,
+    };
+    let compatibles = match &args.compatible {
+        Some(name) => vec![machine.compatible(name)?],
+        None => machine.compatible.iter().collect(),
+    };
+    let variant = match args.tree {
+        true => Variant::Tree,
+        false => Variant::Series { upto: None },
+    };
+    let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
+    let key = key(&[
+        &machine.name,
+        &kernel.source_id,
+        &kernel.config_sha256,
+        lab.toolchain.key(),
+    ]);
+    let mut pairs = Vec::new();
+    for compatible in compatibles {
+        for scenario in &scenarios {
+            pairs.push(Pair {
+                compatible,
+                scenario,
+            });
+        }
+    }
+
+    let (mut boots, others): (Vec<Boot>, Vec<Boot>) =
+        kept(&lab.paths).demo.into_iter().partition(|boot| {
+            // The tree's commit does not say what it holds while files differ from it.
+            boot.key == key && !boot.source_id.ends_with("-dirty")
+        });
+    'rounds: loop {
+        let mut idle = true;
+        for pair in &pairs {
+            let Some(cycles) = pair.wants(&boots, args.cycles) else {
+                continue;
+            };
+            if Instant::now() >= end {
+                break 'rounds;
+            }
+            idle = false;
+            boots.push(boot(lab, &machine, &kernel, *pair, &boots, cycles, &key)?);
+            let demo = others.iter().chain(&boots).cloned().collect();
+            save(&lab.paths, &Kept { demo })?;
+        }
+        if idle {
+            break;
+        }
+    }
+    println!("{}", table(&pairs, &boots));
+    let open = pairs
+        .iter()
+        .filter(|pair| match args.cycles {
+            Some(limit) => pair.wants(&boots, Some(limit)).is_some(),
+            None => pair.cycles(&boots) == 0,
+        })
+        .count();
+    let asked: Vec<&Boot> = boots
+        .iter()
+        .filter(|boot| pairs.iter().any(|pair| pair.has(boot)))
+        .collect();
+    let passed = asked.iter().filter(|boot| boot.passed()).count();
+    println!(
+        "{passed} of {} boots passed, {open} of {} rows open; details in out/soak.json",
+        asked.len(),
+        pairs.len()
+    );
+    Ok(passed == asked.len() && open == 0)
+}
+
+fn boot(
+    lab: &Lab,
+    machine: &Machine,
+    kernel: &Kernel,
+    pair: Pair,
+    boots: &[Boot],
+    cycles: u32,
+    key: &str,
+) -> Result<Boot> {
+    let Pair {
+        compatible,
+        scenario,
+    } = pair;
+    process::check_interrupted()?;
+    let seed = pair.seed(boots);
+    let bench = Bench::prepare(lab, machine, kernel, seed)?;
+    let step = lab.ui.step(format!(
+        "{:<18} {:<18} seed {seed}, {} cycles",
+        compatible.name,
+        scenario.name,
+        scenario.cycles(cycles)
+    ));
+    let job = Job {
+        compatible,
+        kernel,
+        scenario: Some(scenario),
+        cycles,
+        attempt: 1,
+    };
+    let judged = bench.judge(job, scenario, |line| {
+        if let Some((_, marker)) = line.split_once("# marker: ") {
+            step.note(marker);
+        }
+    })?;
+    step.done(qemu::describe(&judged.verdict));
+    bench.forget_image();
+    let (longest_unbind_us, readers_interrupted) = match judged.verdict {
+        Verdict::Passed {
+            longest_unbind_us,
+            inside,
+            ..
+        } => (longest_unbind_us, inside),
+        Verdict::Restarted { readers } => (0, readers),
+        _ => (0, 0),
+    };
+    let boot = Boot {
+        key: key.to_owned(),
+        machine: machine.name.clone(),
+        compatible: compatible.name.clone(),
+        scenario: scenario.name.clone(),
+        seed,
+        cycles: scenario.cycles(cycles),
+        verdict: judged.verdict.name().to_owned(),
+        why: qemu::evidence(&judged.verdict),
+        longest_unbind_us,
+        readers_interrupted,
+        seconds: judged.booted.elapsed.as_secs(),
+        source_id: kernel.source_id.clone(),
+    };
+    if !boot.passed() {
+        lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
+        // The next boot of its kind would overwrite it.
+        let name = format!("{}-{}-seed-{seed}", compatible.name, scenario.name);
+        let place = lab.paths.out().join("soak").join(name.replace(',', "-"));
+        if place.exists() {
+            fs::remove_dir_all(&place)
+                .with_context(|| format!("cannot remove {}", place.display()))?;
+        }
+        fs::create_dir_all(lab.paths.out().join("soak")).context("cannot make out/soak")?;
+        fs::rename(&judged.booted.dir, &place)
+            .with_context(|| format!("cannot make {}", place.display()))?;
+        lab.ui.println(format!("kept in {}", place.display()));
+    }
+    Ok(boot)
+}
+
+fn table(pairs: &[Pair], boots: &[Boot]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100)
+        .set_header([
+            "compatible",
+            "scenario",
+            "cycles",
+            "seeds",
+            "interrupted",
+            "longest",
+            "result",
+        ]);
+    for pair in pairs {
+        let own: Vec<&Boot> = boots.iter().filter(|boot| pair.has(boot)).collect();
+        let failed: Vec<String> = own
+            .iter()
+            .filter(|boot| !boot.passed())
+            .map(|boot| format!("seed {}: {}: {}", boot.seed, boot.verdict, boot.why))
+            .collect();
+        let seeds = own.iter().map(|boot| boot.seed);
+        let longest = own.iter().map(|boot| boot.longest_unbind_us).max();
+        let readers: u32 = own.iter().map(|boot| boot.readers_interrupted).sum();
+        let result = match (own.is_empty(), failed.is_empty()) {
+            (true, _) => "open: no time left".to_owned(),
+            (_, true) => "passed".to_owned(),
+            _ => failed.join("\n"),
+        };
+        table.add_row([
+            pair.compatible.name.clone(),
+            pair.scenario.name.clone(),
+            pair.cycles(boots).to_string(),
+            match (seeds.clone().min(), seeds.max()) {
+                (Some(first), Some(last)) => format!("{first}-{last}"),
+                _ => String::new(),
+            },
+            readers.to_string(),
+            format!("{} ms", longest.unwrap_or_default() / 1000),
+            result,
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boot(scenario: &str, seed: u64, cycles: u32) -> Boot {
+        Boot {
+            key: "k".into(),
+            machine: "m".into(),
+            compatible: "cdns,qspi-nor".into(),
+            scenario: scenario.into(),
+            seed,
+            cycles,
+            verdict: "passed".into(),
+            why: String::new(),
+            longest_unbind_us: 1000 * seed,
+            readers_interrupted: 4,
+            seconds: 1,
+            source_id: "id".into(),
+        }
+    }
+
+    #[test]
+    fn a_later_call_goes_on() -> Result<()> {
+        let paths = Paths::find()?;
+        let machine = Machine::load(&paths, "amd-versal-virt")?;
+        let scenario = Scenario::load(&paths, "flash-unbind")?;
+        let pair = Pair {
+            compatible: machine.compatible("cdns,qspi-nor")?,
+            scenario: &scenario,
+        };
+        assert_eq!((pair.seed(&[]), pair.wants(&[], Some(40))), (1, Some(25)));
+        let mut boots = vec![boot("flash-unbind", 1, 25), boot("held-fd", 7, 4)];
+        assert_eq!(
+            (pair.seed(&boots), pair.wants(&boots, Some(40))),
+            (2, Some(15))
+        );
+        assert_eq!(pair.wants(&boots, None), Some(BOOT_CYCLES));
+        boots.push(boot("flash-unbind", 2, 15));
+        assert_eq!(pair.wants(&boots, Some(40)), None);
+        let text = table(&[pair], &boots).to_string();
+        assert!(text.contains("1-2") && text.contains("40"), "{text}");
+        boots[2].verdict = "failed".into();
+        let text = table(&[pair], &boots).to_string();
+        assert!(text.contains("seed 2: failed"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn parts_of_the_file_do_not_disturb_each_other() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let paths = Paths::at(dir.path(), dir.path());
+        let demo = vec![boot("a", 1, 2)];
+        save(&paths, &Kept { demo: demo.clone() })?;
+        save(&paths, &mutants::Results::default())?;
+        assert_eq!(kept(&paths).demo, demo);
+        fs::write(file(&paths), "{ half")?;
+        assert_eq!(kept(&paths).demo, []);
+        save(&paths, &Kept { demo: demo.clone() })?;
+        assert_eq!(kept(&paths).demo, demo);
+        Ok(())
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::apt::{self, Lists, Mirror};
 use crate::git;
+use crate::given;
 use crate::host;
 use crate::paths::Paths;
 use crate::process;
@@ -37,6 +38,9 @@ impl Source {
     /// there is not replaced when a newer package appears, so that results do not
     /// change by themselves; remove it from the cache to move on.
     pub fn ensure(paths: &Paths, ui: &Ui) -> Result<Self> {
+        if let Some(given) = &paths.given {
+            return given::source(paths, ui, given);
+        }
         if let Some(source) = Self::cached(paths)? {
             return Ok(source);
         }
@@ -99,12 +103,10 @@ fn fetch(paths: &Paths, ui: &Ui) -> Result<()> {
     let lists = Lists::update(paths, &mirror, &[apt::BACKPORTS])?;
     let Some(version) = lists.newest(PACKAGE)? else {
         bail!(
-            "{} has no {PACKAGE} any more. With a copy of that package from elsewhere (a \
-             snapshot of the archive, another machine's /var/cache/apt/archives) at hand, \
-             put it into a local apt repository that this machine's apt configuration \
-             names, or copy {}/linux-<version> from a machine that has it",
-            apt::BACKPORTS,
-            paths.cache.display()
+            "{} has no {PACKAGE} any more; run it again with --linux and a kernel tree of \
+             that series: a git tree, an unpacked or packed tarball, or the package's file \
+             from elsewhere ({PACKAGE}_*.deb)",
+            apt::BACKPORTS
         );
     };
     let scratch = temporary(&paths.tools().join(PACKAGE))?;
@@ -158,9 +160,15 @@ fn import(paths: &Paths, ui: &Ui, deb: &Path, version: &str) -> Result<()> {
 
 /// Debian's source package ends the kernel's .gitignore in a rule that ignores
 /// everything at the top level; the kernel's own rules stay.
-fn keep_kernel_ignores(file: &Path) -> Result<()> {
+pub fn keep_kernel_ignores(file: &Path) -> Result<()> {
+    if !file.exists() {
+        return Ok(());
+    }
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if without_debian_rule(&text) == text {
+        return Ok(());
+    }
     let time = file.metadata().and_then(|data| data.modified());
     let kept = without_debian_rule(&text);
     fs::write(file, kept).with_context(|| format!("cannot write {}", file.display()))?;

@@ -10,12 +10,17 @@ use regex::Regex;
 use crate::check;
 use crate::compile_fail;
 use crate::demo;
-use crate::kernel::Lab;
+use crate::inside;
+use crate::kernel::{self, Lab, Variant};
 use crate::kunit;
+use crate::machine::Machine;
 use crate::mutants;
 use crate::process;
+use crate::qemu::{self, Bench, Job};
+use crate::scenario::Scenario;
+use crate::verdict::Verdict;
 
-/// Test it all: the fast checks, unit tests of the lab, KUnit, mutants, and the demo
+/// Test it all: the fast checks, unit tests of the lab, KUnit, mutants, and all boots
 ///
 /// About 10 minutes when the kernels are built, 40 from an empty cache. Writes
 /// out/demo.json, and logs under out/. The last line counts; exit status 0 only if
@@ -56,13 +61,15 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 7] = [
+    let parts: [Part; 9] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
         ("rust", &|| Ok(checks(&check::rust(lab)?))),
         ("compile-fail", &|| run_compile_fail(lab)),
         ("mutants", &|| run_mutants(lab)),
+        ("inside", &|| Ok(one("inside", run_inside(lab)?))),
+        ("restart", &|| Ok(one("restart", run_restart(lab)?))),
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
     ];
     for (name, part) in parts {
@@ -209,6 +216,53 @@ fn run_mutants(lab: &Lab) -> Result<Vec<(String, Count)>> {
         skipped: 0,
     };
     Ok(vec![("mutants".to_owned(), count)])
+}
+
+fn run_inside(lab: &Lab) -> Result<Count> {
+    let rows = inside::all(lab, false)?;
+    let passed = rows.iter().filter(|row| row.result.is_ok()).count();
+    for row in &rows {
+        if let Err(why) = &row.result {
+            println!("inside: {}: {why}", row.what);
+        }
+    }
+    Ok(Count {
+        passed,
+        failed: inside::What::ALL.len() - passed,
+        skipped: 0,
+    })
+}
+
+/// The scenario that is not one of the demo's: it ends with the machine.
+fn run_restart(lab: &Lab) -> Result<Count> {
+    let machine = Machine::load(&lab.paths, "amd-versal-virt")?;
+    let scenario = Scenario::load(&lab.paths, "restart-under-read")?;
+    let variant = Variant::Series { upto: None };
+    let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
+    let bench = Bench::prepare(lab, &machine, &kernel, 1)?;
+    let mut count = Count::default();
+    for compatible in &machine.compatible {
+        let step = lab
+            .ui
+            .step(format!("{:<18} {}", compatible.name, scenario.name));
+        let job = Job {
+            compatible,
+            kernel: &kernel,
+            scenario: Some(&scenario),
+            cycles: 1,
+            attempt: 1,
+        };
+        let judged = bench.judge(job, &scenario, |_| ())?;
+        step.done(qemu::describe(&judged.verdict));
+        match judged.verdict {
+            Verdict::Restarted { .. } => count.passed += 1,
+            _ => {
+                lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
+                count.failed += 1;
+            }
+        }
+    }
+    Ok(count)
 }
 
 fn run_demo(lab: &Lab, args: &Args) -> Result<Count> {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::apt::{self, Mirror, Mmdebstrap};
 use crate::host;
+use crate::hosttools;
 use crate::paths::Paths;
 use crate::process;
 use crate::ui::Ui;
@@ -147,6 +148,9 @@ const FROM_BACKPORTS: &[&str] = &["qemu", "rustc"];
 /// Packages of a guest root, extracted only.
 const GUEST_PACKAGES: &[&str] = &["busybox-static", "mtd-utils"];
 
+/// What follows the names of LLVM's programs there.
+const SUFFIX: &str = "-19";
+
 /// Raised when the recipe changes in a way that the lists above do not show.
 const RECIPE: &str = "1";
 
@@ -169,17 +173,52 @@ const VERSIONS: &[(&str, &str, &[u32])] = &[
     ("spatch", "spatch --version", &[]),
 ];
 
-/// Runs in mount and pid namespaces of its own: `root (ro|rw host inside)... --
-/// program argument...`. Stays as process 1, so that the program has ordinary
+/// Runs in mount and pid namespaces of its own: `(made|host) root (ro|rw host inside)...
+/// -- program argument...`. Stays as process 1, so that the program has ordinary
 /// signal semantics; the namespaces end with it.
+///
+/// With `host` the root is an empty directory, which gets what the machine's own root
+/// has but for the names that binds use. A user namespace has to keep the flags that a
+/// file system was mounted with when it makes it read-only.
 const ENTER: &str = r#"
 set -eu
-root=$1
-shift
-mount --bind "$root" "$root"
+kind=$1
+root=$2
+shift 2
+ro() {
+	for flags in '' ,nosuid,nodev ,nosuid,nodev,noexec; do
+		if mount -o "remount,bind,ro$flags" "$1" 2>/dev/null; then
+			return
+		fi
+	done
+	mount -o remount,bind,ro "$1"
+}
+if [ "$kind" = host ]; then
+	mount -t tmpfs -o mode=755 root "$root"
+	mount --make-unbindable "$root"
+	for entry in /*; do
+		case $entry in
+		/boot | /build | /ccache | /dev | /guest | /ktap | /kunit | /linux | /lost+found)
+			;;
+		/patches | /proc)
+			;;
+		*)
+			if [ -h "$entry" ]; then
+				cp -P "$entry" "$root$entry"
+			elif [ -d "$entry" ]; then
+				mkdir "$root$entry"
+				mount --rbind "$entry" "$root$entry"
+			fi
+			;;
+		esac
+	done
+	mkdir "$root/dev" "$root/proc"
+else
+	mount --bind "$root" "$root"
+	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+fi
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 while [ "$1" != -- ]; do
 	target=$root$3
 	if [ -d "$2" ]; then
@@ -189,31 +228,65 @@ while [ "$1" != -- ]; do
 		[ -e "$target" ] || : >"$target"
 	fi
 	mount --bind "$2" "$target"
-	[ "$1" = rw ] || mount -o remount,bind,ro "$target"
+	[ "$1" = rw ] || ro "$target"
 	shift 3
 done
 shift
-mount -o remount,bind,ro "$root"
+ro "$root"
 cd "$root"
 chroot "$root" "$@"
 "#;
 
-/// A toolchain root that is whole.
+/// Whose programs build and boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Whose {
+    /// A Debian root in the cache, made when it is not there
+    Own,
+    /// The machine's; what is missing is named
+    Host,
+}
+
+/// Programs to build and boot with, and how to run them.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
+    whose: Whose,
+    /// The made root, or an empty directory.
     root: PathBuf,
     key: String,
     paths: Paths,
     versions: BTreeMap<String, String>,
+    /// What follows the names of LLVM's programs: `-19`, or nothing.
+    suffix: String,
 }
 
 impl Toolchain {
-    /// Finds the root in the cache or builds it (about two minutes).
-    pub fn ensure(paths: &Paths, ui: &Ui) -> Result<Self> {
-        host::check_programs()?;
-        if !nix::unistd::geteuid().is_root() {
-            bail!("this needs root for its mounts; run it as root");
+    pub fn ensure(paths: &Paths, ui: &Ui, whose: Whose) -> Result<Self> {
+        let host = || -> Result<Self> {
+            let found = hosttools::find(&hosttools::run)?;
+            Ok(Self {
+                whose,
+                root: paths.cache.join("host-root"),
+                key: key(&[RECIPE, &format!("{:?}", found.versions)]),
+                paths: paths.clone(),
+                versions: found.versions,
+                suffix: found.suffix,
+            })
+        };
+        match whose {
+            Whose::Own => Self::own(paths, ui),
+            Whose::Host => {
+                host::check_user(false)?;
+                let host = host()?;
+                fs::create_dir_all(&host.root)
+                    .with_context(|| format!("cannot make {}", host.root.display()))?;
+                Ok(host)
+            }
         }
+    }
+
+    /// Finds the root in the cache or builds it (about two minutes).
+    fn own(paths: &Paths, ui: &Ui) -> Result<Self> {
+        host::check_programs()?;
         let key = key(&[
             RECIPE,
             apt::SUITE,
@@ -221,6 +294,7 @@ impl Toolchain {
             &FROM_BACKPORTS.join(" "),
         ]);
         let root = paths.cache.join(format!("toolchain-{key}"));
+        host::check_user(!root.exists())?;
         if !root.exists() {
             let _lock = host::lock_cache(paths, ui, "toolchain")?;
             if !root.exists() {
@@ -232,11 +306,13 @@ impl Toolchain {
         let text = fs::read_to_string(&file)
             .with_context(|| format!("{} is gone; delete {}", file.display(), root.display()))?;
         Ok(Self {
+            whose: Whose::Own,
             versions: serde_json::from_str(&text)
                 .with_context(|| format!("cannot understand {}", file.display()))?,
             root,
             key,
             paths: paths.clone(),
+            suffix: SUFFIX.to_owned(),
         })
     }
 
@@ -245,15 +321,51 @@ impl Toolchain {
         &self.key
     }
 
+    /// make's argument that chooses LLVM.
+    pub fn llvm(&self) -> String {
+        match self.suffix.as_str() {
+            "" => "LLVM=1".to_owned(),
+            suffix => format!("LLVM={suffix}"),
+        }
+    }
+
+    /// The C compiler's name.
+    pub fn clang(&self) -> String {
+        format!("clang{}", self.suffix)
+    }
+
+    /// Fails when a program is not there any more.
+    pub fn check(&self, program: &str) -> Result<()> {
+        let dirs = ["usr/bin", "usr/sbin", "usr/local/bin"];
+        let there = match self.whose {
+            Whose::Own => dirs
+                .iter()
+                .any(|dir| self.root.join(dir).join(program).exists()),
+            Whose::Host => host::which(program).is_some(),
+        };
+        match self.whose {
+            _ if there => Ok(()),
+            Whose::Own => bail!(
+                "{program} is missing in the toolchain root; delete {} and the next run makes \
+                 it again",
+                self.root.display()
+            ),
+            Whose::Host => {
+                bail!("{program} is missing; install it, or leave --toolchain host away")
+            }
+        }
+    }
+
     /// A command inside the root, in mount and pid namespaces of its own: own
     /// `/proc` and `/tmp`, the machine's `/dev`, everything else read-only except
     /// for writable binds. All processes in it are killed when the child process
     /// is, and when the *thread* that spawned it ends, however it does.
     ///
     /// The environment is empty but for what is set here and by the caller; the
-    /// working directory is `/`.
+    /// working directory is `/`. With the host's toolchain the root is put together
+    /// from what the machine has, at the same paths; PATH and HOME are the caller's.
     pub fn command(&self, binds: &[Bind], program: &str) -> Command {
-        enter(&self.root, binds, program)
+        enter(self.whose, &self.root, binds, program)
     }
 
     /// busybox and mtd-utils for a guest with the libraries they need: extracted
@@ -269,22 +381,22 @@ impl Toolchain {
         if root.exists() {
             return Ok(root);
         }
+        host::check_user(true)?;
         host::check_space(&paths.cache, 1, "a guest's packages")?;
         let mirror = Mirror::find(paths, ui)?;
         let step = ui.step(format!("Extracting packages for {arch} guests"));
         let temporary = temporary(&root)?;
-        let mut command = Mmdebstrap::ensure(paths, ui)?.command();
+        let mmdebstrap = Mmdebstrap::ensure(paths, ui)?;
+        let mut command = mmdebstrap.command();
         command
             .arg("--variant=extract")
             .arg(format!("--architectures={}", arch.debian()))
             .arg(format!("--include={}", GUEST_PACKAGES.join(",")))
-            .args(common_arguments()?)
-            .arg(apt::SUITE)
-            .arg(&temporary)
-            .args(mirror.sources(&[apt::SUITE]));
+            .args(common_arguments()?);
         let log = paths.log(&format!("guest-{arch}"));
         process::fresh_log(&log)?;
-        process::run_logged(&mut command, &log, |line| step.note(line))?;
+        let sources = mirror.sources(&[apt::SUITE]);
+        apt::make_root(command, &sources, &temporary, &log, |line| step.note(line))?;
         finish(&temporary, &root)?;
         step.done("");
         Ok(root)
@@ -297,17 +409,33 @@ impl Toolchain {
 }
 
 /// See [`Toolchain::command`].
-fn enter(root: &Path, binds: &[Bind], program: &str) -> Command {
+fn enter(whose: Whose, root: &Path, binds: &[Bind], program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command
         .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C.UTF-8")
-        .env("HOME", "/tmp")
-        .env("TERM", std::env::var("TERM").unwrap_or("dumb".into()))
+        .env("TERM", std::env::var("TERM").unwrap_or("dumb".into()));
+    let kind = match whose {
+        Whose::Own => {
+            command
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+                .env("HOME", "/tmp");
+            "made"
+        }
+        Whose::Host => {
+            for name in ["PATH", "HOME", "RUSTUP_HOME", "CARGO_HOME"] {
+                if let Some(value) = std::env::var_os(name) {
+                    command.env(name, value);
+                }
+            }
+            "host"
+        }
+    };
+    command
         .args(["--pdeathsig", "KILL", "unshare"])
+        .args(host::user_namespace())
         .args(["--mount", "--pid", "--fork", "--kill-child"])
-        .args(["sh", "-c", ENTER, "enter"])
+        .args(["sh", "-c", ENTER, "enter", kind])
         .arg(root);
     for bind in binds {
         command
@@ -335,13 +463,11 @@ fn make(paths: &Paths, ui: &Ui, root: &Path) -> Result<()> {
         .arg("--dpkgopt=path-exclude=/usr/share/man/*")
         .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
         .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
-        .args(common_arguments()?)
-        .arg(apt::SUITE)
-        .arg(&temporary)
-        .args(mirror.sources(&[apt::SUITE, &updates, apt::BACKPORTS]));
+        .args(common_arguments()?);
     let log = paths.log("toolchain");
     process::fresh_log(&log)?;
-    process::run_logged(&mut command, &log, |line| step.note(line))?;
+    let sources = mirror.sources(&[apt::SUITE, &updates, apt::BACKPORTS]);
+    apt::make_root(command, &sources, &temporary, &log, |line| step.note(line))?;
 
     step.note("checking versions");
     let versions = ask_versions(&temporary)?;
@@ -381,7 +507,7 @@ fn pins() -> String {
 fn ask_versions(root: &Path) -> Result<BTreeMap<String, String>> {
     let mut versions = BTreeMap::new();
     for (name, command, lowest) in VERSIONS {
-        let said = process::output(enter(root, &[], "sh").args(["-c", command]))
+        let said = process::output(enter(Whose::Own, root, &[], "sh").args(["-c", command]))
             .with_context(|| format!("{name} does not run in the new root"))?;
         let line = said.lines().next().unwrap_or_default().trim();
         if !at_least(line, lowest) {
@@ -397,7 +523,7 @@ fn ask_versions(root: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// Whether the first dotted number in `line` is `lowest` or more.
-fn at_least(line: &str, lowest: &[u32]) -> bool {
+pub fn at_least(line: &str, lowest: &[u32]) -> bool {
     if lowest.is_empty() {
         return true;
     }
@@ -464,6 +590,36 @@ mod tests {
         assert_eq!(key(&["a", "b"]).len(), 12);
         assert_ne!(key(&["a", "b"]), key(&["ab"]));
         assert_eq!(key(&["a"]), key(&["a"]));
+    }
+
+    #[test]
+    fn a_missing_program_is_told_with_what_to_do() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let mut toolchain = Toolchain {
+            whose: Whose::Own,
+            root: dir.path().join("root"),
+            key: String::new(),
+            paths: Paths::at(dir.path(), dir.path()),
+            versions: BTreeMap::new(),
+            suffix: SUFFIX.to_owned(),
+        };
+        let said = |toolchain: &Toolchain, program: &str| {
+            let error = toolchain.check(program).map_err(|error| error.to_string());
+            error.err().unwrap_or_default()
+        };
+        let text = said(&toolchain, "qemu-system-aarch64");
+        assert!(
+            text.starts_with("qemu-system-aarch64 is missing in"),
+            "{text}"
+        );
+        assert!(text.contains("delete"), "{text}");
+        fs::create_dir_all(toolchain.root.join("usr/bin"))?;
+        fs::write(toolchain.root.join("usr/bin/qemu-system-aarch64"), "")?;
+        assert_eq!(said(&toolchain, "qemu-system-aarch64"), "");
+        toolchain.whose = Whose::Host;
+        assert!(said(&toolchain, "no-such-program").contains("install it"));
+        assert_eq!(said(&toolchain, "sh"), "");
+        Ok(())
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub enum Ended {
     TimeLimit {
         seconds: u64,
     },
+    /// The same, without a single line on the console.
+    Silent {
+        seconds: u64,
+    },
     /// QEMU went away before either.
     Exited {
         status: String,
@@ -28,6 +32,11 @@ impl fmt::Display for Ended {
             Self::Done => f.write_str("ran to its end"),
             Self::Panic => f.write_str("kernel panic"),
             Self::TimeLimit { seconds } => write!(f, "no end after {seconds} s"),
+            Self::Silent { seconds } => write!(
+                f,
+                "the guest said nothing in {seconds} s: see qemu.log beside console.log, and the \
+                 machine file's console"
+            ),
             Self::Exited { status } => write!(f, "QEMU ended by itself ({status})"),
         }
     }
@@ -49,6 +58,11 @@ pub enum Verdict {
         /// Readers that an unbind interrupted, over all cycles.
         inside: u32,
     },
+    /// The machine restarted as it should.
+    Restarted {
+        /// Readers that read when it was told to.
+        readers: u32,
+    },
     /// Nothing was shown, for or against.
     Inconclusive { why: String },
 }
@@ -57,7 +71,7 @@ impl Verdict {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Failed { .. } => "failed",
-            Self::Passed { .. } => "passed",
+            Self::Passed { .. } | Self::Restarted { .. } => "passed",
             Self::Inconclusive { .. } => "inconclusive",
         }
     }
@@ -121,6 +135,43 @@ pub fn judge_patched(console: &Console, ktap: &Results, ended: &Ended, asked: As
         cycles: asked.cycles,
         longest_unbind_us: longest_unbind_us(console),
         inside: console.cycles.iter().map(|it| it.inside).sum(),
+    }
+}
+
+/// A kernel passes a restart under readers only if nothing is reported until the machine
+/// goes, and it goes by itself.
+pub fn judge_restart(console: &Console, ended: &Ended, asked: Asked) -> Verdict {
+    if let Err(why) = control(console, asked) {
+        return inconclusive(console, ended, why);
+    }
+    let expected = format!("restart while {} readers read", asked.scenario.readers);
+    let Some(marker) = console.markers.iter().find(|it| it.text == expected) else {
+        return inconclusive(console, ended, format!("not announced: {expected}"));
+    };
+    if let Some(splat) = console.splats.first() {
+        if splat.line < marker.line {
+            return inconclusive(console, ended, "a report before the restart".to_owned());
+        }
+        return Verdict::Failed {
+            why: splat.title.clone(),
+            function: splat.stack.first().cloned(),
+            after: last_marker(console, splat.line),
+        };
+    }
+    let restarts = console.lines[marker.line..]
+        .iter()
+        .any(|line| line == "reboot: Restarting system");
+    // QEMU runs with -no-reboot: it ends when the machine restarts.
+    let goes = matches!(ended, Ended::Exited { status } if status.starts_with("exit status: 0"));
+    if !restarts || !goes {
+        return Verdict::Failed {
+            why: format!("no restart; {ended}"),
+            function: None,
+            after: Some(expected),
+        };
+    }
+    Verdict::Restarted {
+        readers: asked.scenario.readers,
     }
 }
 
@@ -407,6 +458,55 @@ mod tests {
             inside: 8,
         };
         assert_eq!(patched(&good_log(), &good_results(), &Ended::Done), passed);
+    }
+
+    fn restarted(lines: &[&str], ended: &Ended) -> Verdict {
+        let text = include_str!("../data/scenarios/restart-under-read.toml");
+        let scenario: Scenario = toml::from_str(text).expect("the scenario file is right");
+        let asked = Asked {
+            scenario: &scenario,
+            image: &IMAGE,
+            cycles: 1,
+        };
+        judge_restart(&Console::parse(&lines.join("\n")), ended, asked)
+    }
+
+    #[test]
+    fn a_restart_is_clean_or_has_failed() {
+        let control = control_line();
+        let marker = "# marker: restart while 4 readers read";
+        let restart = "reboot: Restarting system";
+        let gone = Ended::Exited {
+            status: "exit status: 0".into(),
+        };
+        assert_eq!(
+            restarted(&[&control, marker, restart], &gone),
+            Verdict::Restarted { readers: 4 }
+        );
+        // A report, or a restart that does not come, is a failure.
+        let dirty = [&control, marker, SPLAT[0], SPLAT[1], SPLAT[2], restart];
+        failed(&restarted(&dirty, &gone), "slab-use-after-free");
+        failed(&restarted(&[&control, marker], &LIMIT), "no restart");
+        failed(&restarted(&[&control, marker], &gone), "no restart");
+        let lost = Ended::Exited {
+            status: "signal: 9 (SIGKILL)".into(),
+        };
+        failed(
+            &restarted(&[&control, marker, restart], &lost),
+            "no restart",
+        );
+        // Not what was asked for.
+        unclear(&restarted(&[marker, restart], &gone), "no control run");
+        unclear(&restarted(&[&control, restart], &gone), "not announced");
+        let fewer = marker.replace('4', "3");
+        unclear(
+            &restarted(&[&control, &fewer, restart], &gone),
+            "not announced",
+        );
+        unclear(
+            &restarted(&[&control, SPLAT[0], marker, restart], &gone),
+            "before the restart",
+        );
     }
 
     // The logs of lab/fixtures/ are consoles as QEMU wrote them, and what the
