@@ -39,6 +39,9 @@ pub struct Args {
     /// Also clippy and rustdoc, which need the UML kernel; it is built if need be
     #[arg(long)]
     rust: bool,
+    /// With --rust: clippy and rustdoc of the worktree linux/ as it stands
+    #[arg(long, requires = "rust")]
+    tree: bool,
 }
 
 /// One kind of check.
@@ -56,7 +59,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut good = true;
     let mut checks = all(lab)?;
     if args.rust {
-        checks.extend(rust(lab)?);
+        checks.extend(rust(lab, args.tree)?);
     }
     for check in checks {
         for finding in check.findings {
@@ -99,8 +102,8 @@ pub fn all(lab: &Lab) -> Result<Vec<Check>> {
 }
 
 /// What needs a build: clippy and rustdoc, of the kernel that the KUnit tests are in.
-pub fn rust(lab: &Lab) -> Result<Vec<Check>> {
-    let checks = lint::all(lab, &kunit::build(lab, false)?)?;
+pub fn rust(lab: &Lab, tree: bool) -> Result<Vec<Check>> {
+    let checks = lint::all(lab, &kunit::build(lab, tree)?)?;
     record(lab, "compiled", &checks)?;
     Ok(checks)
 }

@@ -65,7 +65,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
-        ("rust", &|| Ok(checks(&check::rust(lab)?))),
+        ("rust", &|| Ok(checks(&check::rust(lab, false)?))),
         ("compile-fail", &|| run_compile_fail(lab)),
         ("mutants", &|| run_mutants(lab)),
         ("inside", &|| Ok(one("inside", run_inside(lab)?))),
