@@ -79,6 +79,9 @@ pub struct Config {
     /// One line for `--help` and error messages.
     pub about: String,
     pub arch: Arch,
+    /// A configuration that differs little: what is built for that is a good start.
+    #[serde(default)]
+    like: Option<String>,
     fragments: Vec<String>,
 }
 
@@ -219,6 +222,11 @@ struct Tree {
     dirty: bool,
 }
 
+/// The symbols of another configuration.
+fn wanted_of(paths: &Paths, config_name: &str) -> Result<Symbols> {
+    wanted(paths, &config(paths, config_name)?)
+}
+
 /// Builds a kernel, or finds that nothing changed since it was built.
 pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Result<Kernel> {
     let paths = &lab.paths;
@@ -307,17 +315,26 @@ fn build_tree(
         toolchain: lab.toolchain.key().to_owned(),
         tree: series::tree_id(&tree.dir),
     };
-    let stock_dir = stock_dir(paths, config_name, &stamp);
+    let own_stock = stock_dir(paths, config_name, &stamp);
     let dir = match variant {
-        Variant::Stock => stock_dir.clone(),
+        Variant::Stock => own_stock.clone(),
         _ => build_dir(paths, variant, config_name),
     };
     // A copy of a build is right in another tree only if all that differs from stock in
     // the one is newer than its import in the other: so with stock, and with what a
     // mutant is on top of.
-    let seed = below.map_or(stock_dir.clone(), |below| {
-        build_dir(paths, &below.variant, &below.config)
-    });
+    let seed = match (below, &config.like) {
+        (Some(below), _) => build_dir(paths, &below.variant, &below.config),
+        (None, Some(like)) if Stamp::read(&own_stock).is_none() => {
+            let other = fragment(&wanted_of(paths, like)?);
+            let stamp = Stamp {
+                config_sha256: format!("{:x}", Sha256::digest(&other)),
+                ..stamp.clone()
+            };
+            stock_dir(paths, like, &stamp)
+        }
+        (None, _) => own_stock,
+    };
 
     // The stock build is shared by all clones; nobody copies it while it is made.
     let lock = host::lock_cache(paths, &lab.ui, &format!("build-{config_name}"))?;
