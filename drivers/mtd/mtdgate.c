@@ -204,6 +204,27 @@ struct mtd_gate *mtd_gate_close(struct mtd_info *master)
 }
 
 /**
+ * mtd_gate_shut() - refuse operations of an MTD that stays registered
+ * @master: the MTD
+ *
+ * This waits for those that are running, as mtd_gate_close() does. The pointer to
+ * the gate stays, so the flag alone refuses: whoever enters reads it when inside.
+ *
+ * Context: as for mtd_gate_close(), which may follow.
+ */
+void mtd_gate_shut(struct mtd_info *master)
+{
+	struct mtd_gate *gate = mtd_gate_of(master);
+
+	if (!gate)
+		return;
+
+	trace_mtd_gate_close(gate->name);
+	WRITE_ONCE(gate->closed, true);
+	mtd_gate_drain(gate);
+}
+
+/**
  * mtd_gate_release() - give back what file descriptors hold, and the gate
  * @gate: the closed gate, or NULL
  *
@@ -257,7 +278,7 @@ struct mtd_gate_guard mtd_gate_enter(struct mtd_info *mtd)
 	}
 	rcu_read_unlock();
 
-	/* Pairs with mtd_gate_close(): it waits for us, or we see its store. */
+	/* Pairs with who closes it: it waits for us, or we see its store. */
 	if (guard.gate && (READ_ONCE(gate->closed) || READ_ONCE(mtd->part.gone))) {
 		mtd_gate_leave(guard);
 		guard.gate = NULL;
@@ -378,17 +399,22 @@ struct mtd_file_guard mtd_file_enter(struct mtd_file *file)
 EXPORT_SYMBOL_IF_KUNIT(mtd_file_enter);
 
 /**
- * mtd_gate_is_closed() - has an MTD been unregistered?
+ * mtd_is_gone() - are operations on an MTD refused?
  * @mtd: the MTD, a master or a partition
  *
- * For mtd_panic_write(), which cannot enter the gate: in a panic nobody waits for
- * it, and nothing guarantees that the answer stays true.
+ * For those who cannot enter the gate, or are inside and want to know whether
+ * somebody waits for them: mtd_panic_write(), since in a panic nobody waits, and
+ * drivers whose operation consists of many steps and may take long. When the
+ * answer is yes, a driver may end its operation between two steps, with -ENODEV.
+ *
+ * No answer stays true by itself. It does not replace the gate.
  *
  * Context: any.
  *
- * Return: true if @mtd has been unregistered, or is a deleted partition.
+ * Return: true if @mtd has been unregistered or is about to be, or is a partition
+ * that was deleted; false before it is registered.
  */
-bool mtd_gate_is_closed(struct mtd_info *mtd)
+bool mtd_is_gone(struct mtd_info *mtd)
 {
 	struct mtd_info *master = mtd_get_master(mtd);
 	struct mtd_gate *gate;
@@ -400,3 +426,4 @@ bool mtd_gate_is_closed(struct mtd_info *mtd)
 
 	return gate && (READ_ONCE(gate->closed) || READ_ONCE(mtd->part.gone));
 }
+EXPORT_SYMBOL_GPL(mtd_is_gone);

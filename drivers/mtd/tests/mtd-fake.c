@@ -110,7 +110,7 @@ static int mtd_fake_point(struct mtd_info *mtd, loff_t from, size_t len, size_t 
 	struct mtd_fake *fake = mtd->priv;
 
 	*virt = fake->buf;
-	*retlen = len;
+	*retlen = fake->entry && fake->entry->short_point ? len / 2 : len;
 
 	return mtd_fake_called(mtd, MTD_FAKE_POINT);
 }
@@ -227,6 +227,34 @@ static const struct mtd_ooblayout_ops mtd_fake_ooblayout = {
 	.ecc = mtd_fake_ooblayout_ecc,
 	.free = mtd_fake_ooblayout_free,
 };
+
+static int mtd_fake_pairing_info(struct mtd_info *mtd, int wunit,
+				 struct mtd_pairing_info *info)
+{
+	return mtd_fake_called(mtd, MTD_FAKE_PAIRING_INFO);
+}
+
+static int mtd_fake_pairing_wunit(struct mtd_info *mtd,
+				  const struct mtd_pairing_info *info)
+{
+	return mtd_fake_called(mtd, MTD_FAKE_PAIRING_WUNIT);
+}
+
+static const struct mtd_pairing_scheme mtd_fake_pairing = {
+	.ngroups = 1,
+	.get_info = mtd_fake_pairing_info,
+	.get_wunit = mtd_fake_pairing_wunit,
+};
+
+static int mtd_fake_suspend(struct mtd_info *mtd)
+{
+	return mtd_fake_called(mtd, MTD_FAKE_SUSPEND);
+}
+
+static void mtd_fake_resume(struct mtd_info *mtd)
+{
+	mtd_fake_called(mtd, MTD_FAKE_RESUME);
+}
 
 static int mtd_fake_get_device(struct mtd_info *mtd)
 {
@@ -418,12 +446,51 @@ static int mtd_fake_run_oob_free(struct mtd_fake *fake, struct mtd_info *mtd)
 	return mtd_ooblayout_free(mtd, 0, &region);
 }
 
+int mtd_fake_run_unmapped_area(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	unsigned long addr = mtd_get_unmapped_area(mtd, MTD_FAKE_LEN, 0, 0);
+
+	return IS_ERR_VALUE(addr) ? (int)addr : 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(mtd_fake_run_unmapped_area);
+
+static int mtd_fake_run_pairing_info(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	struct mtd_pairing_info info;
+
+	return mtd_wunit_to_pairing_info(mtd, 0, &info);
+}
+
+static int mtd_fake_run_pairing_wunit(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	struct mtd_pairing_info info = {};
+
+	return mtd_pairing_info_to_wunit(mtd, &info);
+}
+
+/* The core remembers whether it is suspended, and then does not call again. */
+static int mtd_fake_run_suspend(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	mtd_get_master(mtd)->master.suspended = false;
+
+	return mtd_suspend(mtd);
+}
+
+static int mtd_fake_run_resume(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	mtd_get_master(mtd)->master.suspended = true;
+	mtd_resume(mtd);
+
+	return 0;
+}
+
 #define ENTRY(_run, _call, ...)			\
 	{					\
 		.name = #_run,			\
 		.run = mtd_fake_run_##_run,	\
 		.call = MTD_FAKE_##_call,	\
 		.refused = -ENODEV,		\
+		.dead = -EIO,			\
 		__VA_ARGS__			\
 	}
 
@@ -442,7 +509,10 @@ const struct mtd_fake_entry mtd_fake_entries[] = {
 	ENTRY(erase, ERASE),
 	ENTRY(point, POINT),
 	ENTRY(unpoint, UNPOINT),
-	ENTRY(sync, SYNC, .refused = 0),
+	ENTRY(unmapped_area, POINT),
+	ENTRY(unmapped_area, UNPOINT, .name = "unmapped_area_short", .short_point = true,
+	      .ok = -ENOSYS, .dead = -ENOSYS),
+	ENTRY(sync, SYNC, .refused = 0, .dead = 0),
 	ENTRY(lock, LOCK),
 	ENTRY(unlock, UNLOCK),
 	ENTRY(is_locked, IS_LOCKED),
@@ -459,11 +529,94 @@ const struct mtd_fake_entry mtd_fake_entries[] = {
 	ENTRY(user_erase, USER_ERASE),
 	ENTRY(oob_ecc, OOB_ECC),
 	ENTRY(oob_free, OOB_FREE),
+	ENTRY(pairing_info, PAIRING_INFO),
+	ENTRY(pairing_wunit, PAIRING_WUNIT),
+	ENTRY(suspend, SUSPEND, .refused = 0),
+	ENTRY(resume, RESUME, .refused = 0, .dead = 0),
 };
 EXPORT_SYMBOL_IF_KUNIT(mtd_fake_entries);
 
 const unsigned int mtd_fake_nr_entries = ARRAY_SIZE(mtd_fake_entries);
 EXPORT_SYMBOL_IF_KUNIT(mtd_fake_nr_entries);
+
+/*
+ * Members of a struct in their order: on machines of 64 bits, no pointer to a
+ * function fits between two of them. If this does not compile, somebody has added
+ * one. Let whoever calls it enter the gate of the MTD, add a way to it to
+ * mtd_fake_entries, and name it here; or name it here with the reason why it needs
+ * neither.
+ */
+#ifndef CONFIG_RANDSTRUCT
+#define FIRST(_type, _member)							\
+	static_assert(!offsetof(struct _type, _member),				\
+		      "a new member before " #_member ": does it need the gate?")
+#define NEXT(_type, _member, _next)						\
+	static_assert(offsetof(struct _type, _next) -				\
+		      offsetofend(struct _type, _member) < sizeof(u64),		\
+		      "a new member before " #_next ": does it need the gate?")
+#define LAST(_type, _member)							\
+	static_assert(sizeof(struct _type) -					\
+		      offsetofend(struct _type, _member) < sizeof(u64),		\
+		      "a new member after " #_member ": does it need the gate?")
+
+NEXT(mtd_info, eraseregions, _erase);
+NEXT(mtd_info, _erase, _point);
+NEXT(mtd_info, _point, _unpoint);
+NEXT(mtd_info, _unpoint, _read);
+NEXT(mtd_info, _read, _write);
+NEXT(mtd_info, _write, _panic_write);
+NEXT(mtd_info, _panic_write, _read_oob);	/* looks at the flag only */
+NEXT(mtd_info, _read_oob, _write_oob);
+NEXT(mtd_info, _write_oob, _get_fact_prot_info);
+NEXT(mtd_info, _get_fact_prot_info, _read_fact_prot_reg);
+NEXT(mtd_info, _read_fact_prot_reg, _get_user_prot_info);
+NEXT(mtd_info, _get_user_prot_info, _read_user_prot_reg);
+NEXT(mtd_info, _read_user_prot_reg, _write_user_prot_reg);
+NEXT(mtd_info, _write_user_prot_reg, _lock_user_prot_reg);
+NEXT(mtd_info, _lock_user_prot_reg, _erase_user_prot_reg);
+NEXT(mtd_info, _erase_user_prot_reg, _writev);
+NEXT(mtd_info, _writev, _sync);
+NEXT(mtd_info, _sync, _lock);
+NEXT(mtd_info, _lock, _unlock);
+NEXT(mtd_info, _unlock, _is_locked);
+NEXT(mtd_info, _is_locked, _block_isreserved);
+NEXT(mtd_info, _block_isreserved, _block_isbad);
+NEXT(mtd_info, _block_isbad, _block_markbad);
+NEXT(mtd_info, _block_markbad, _max_bad_blocks);
+NEXT(mtd_info, _max_bad_blocks, _suspend);
+NEXT(mtd_info, _suspend, _resume);		/* and ungated from the PM core */
+NEXT(mtd_info, _resume, _reboot);
+NEXT(mtd_info, _reboot, _get_device);		/* its notifier is unregistered first */
+NEXT(mtd_info, _get_device, _put_device);	/* about memory; no operations */
+NEXT(mtd_info, _put_device, oops_panic_write);
+
+/* From here on there are none, to the end. */
+NEXT(mtd_info, oops_panic_write, reboot_notifier);
+NEXT(mtd_info, reboot_notifier, ecc_stats);
+NEXT(mtd_info, ecc_stats, subpage_sft);
+NEXT(mtd_info, subpage_sft, priv);
+NEXT(mtd_info, priv, owner);
+NEXT(mtd_info, owner, dev);
+NEXT(mtd_info, dev, refcnt);
+NEXT(mtd_info, refcnt, dbg);
+NEXT(mtd_info, dbg, nvmem);
+NEXT(mtd_info, nvmem, otp_user_nvmem);
+NEXT(mtd_info, otp_user_nvmem, otp_factory_nvmem);
+NEXT(mtd_info, otp_factory_nvmem, parent);
+NEXT(mtd_info, parent, partitions);
+NEXT(mtd_info, partitions, part);
+NEXT(mtd_info, part, master);
+LAST(mtd_info, master);
+
+FIRST(mtd_ooblayout_ops, ecc);
+NEXT(mtd_ooblayout_ops, ecc, free);
+LAST(mtd_ooblayout_ops, free);
+
+FIRST(mtd_pairing_scheme, ngroups);
+NEXT(mtd_pairing_scheme, ngroups, get_info);
+NEXT(mtd_pairing_scheme, get_info, get_wunit);
+LAST(mtd_pairing_scheme, get_wunit);
+#endif
 
 static const void *mtd_fake_next_param(const struct mtd_fake_entry *entry, char *desc,
 				       bool no_wait)
@@ -500,8 +653,8 @@ int mtd_fake_hammer(struct mtd_fake *fake, struct mtd_info *mtd)
 		int ret;
 
 		entry = &mtd_fake_entries[i++ % ARRAY_SIZE(mtd_fake_entries)];
-		/* Nothing protects this one. */
-		if (entry->no_wait)
+		/* Nothing protects the first; the other wants another driver. */
+		if (entry->no_wait || entry->short_point)
 			continue;
 
 		ret = entry->run(fake, mtd);
@@ -556,9 +709,12 @@ static void mtd_fake_init(struct mtd_fake *fake)
 	mtd->_write_user_prot_reg = mtd_fake_write_user_prot_reg;
 	mtd->_lock_user_prot_reg = mtd_fake_lock_user_prot_reg;
 	mtd->_erase_user_prot_reg = mtd_fake_erase_user_prot_reg;
+	mtd->_suspend = mtd_fake_suspend;
+	mtd->_resume = mtd_fake_resume;
 	mtd->_get_device = mtd_fake_get_device;
 	mtd->_put_device = mtd_fake_put_device;
 	mtd_set_ooblayout(mtd, &mtd_fake_ooblayout);
+	mtd_set_pairing_scheme(mtd, &mtd_fake_pairing);
 }
 
 static void mtd_fake_cleanup(void *data)

@@ -46,6 +46,10 @@ enum mtd_fake_call {
 	MTD_FAKE_USER_ERASE,
 	MTD_FAKE_OOB_ECC,
 	MTD_FAKE_OOB_FREE,
+	MTD_FAKE_PAIRING_INFO,
+	MTD_FAKE_PAIRING_WUNIT,
+	MTD_FAKE_SUSPEND,
+	MTD_FAKE_RESUME,
 	MTD_FAKE_CALLS,
 };
 
@@ -64,7 +68,9 @@ enum mtd_fake_call {
  * @run: call it on a master or on a partition
  * @ok: what @run returns while the MTD is registered
  * @refused: what @run returns when it has been unregistered
+ * @dead: what @run returns when @call fails because the hardware is gone
  * @call: the callback that it ends in
+ * @short_point: the driver maps less than it is asked for
  * @oob: the driver has _read_oob() and _write_oob()
  * @no_writev: it does not have _writev()
  * @no_wait: unregistering does not wait for it
@@ -74,7 +80,9 @@ struct mtd_fake_entry {
 	int (*run)(struct mtd_fake *fake, struct mtd_info *mtd);
 	int ok;
 	int refused;
+	int dead;
 	enum mtd_fake_call call;
+	bool short_point;
 	bool oob;
 	bool no_writev;
 	bool no_wait;
@@ -185,6 +193,7 @@ const void *mtd_fake_gen_wait_params(struct kunit *test, const void *prev, char 
 int mtd_fake_run_read(struct mtd_fake *fake, struct mtd_info *mtd);
 int mtd_fake_run_write(struct mtd_fake *fake, struct mtd_info *mtd);
 int mtd_fake_run_erase(struct mtd_fake *fake, struct mtd_info *mtd);
+int mtd_fake_run_unmapped_area(struct mtd_fake *fake, struct mtd_info *mtd);
 
 /* Run all entries until it is told to stop */
 int mtd_fake_hammer(struct mtd_fake *fake, struct mtd_info *mtd);

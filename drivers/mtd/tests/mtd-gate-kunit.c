@@ -262,13 +262,16 @@ static int mtd_gate_hold_file(struct mtd_fake *fake, struct mtd_info *mtd)
 	return ret;
 }
 
-static void mtd_gate_waits_file(struct kunit *test)
+/* Unregistering waits for @hold, which then returns @ret. */
+static struct mtd_fake *
+mtd_gate_test_hold(struct kunit *test,
+		   int (*hold)(struct mtd_fake *fake, struct mtd_info *mtd), int ret)
 {
 	struct mtd_fake *fake = mtd_fake_new(test, NULL);
 	struct mtd_fake_thread *op, *unregister;
 
 	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
-	op = mtd_fake_start(fake, mtd_gate_hold_file, fake->mtd);
+	op = mtd_fake_start(fake, hold, fake->mtd);
 	KUNIT_ASSERT_NOT_NULL(test, op);
 	KUNIT_ASSERT_TRUE(test, mtd_fake_wait_entered(fake));
 
@@ -279,9 +282,15 @@ static void mtd_gate_waits_file(struct kunit *test)
 	complete(&fake->release);
 	KUNIT_ASSERT_TRUE(test, mtd_fake_join(op));
 	KUNIT_ASSERT_TRUE(test, mtd_fake_join(unregister));
-	KUNIT_EXPECT_EQ(test, 0, op->ret);
+	KUNIT_EXPECT_EQ(test, ret, op->ret);
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
-	mtd_gate_expect_balance(test, fake, 0);
+
+	return fake;
+}
+
+static void mtd_gate_waits_file(struct kunit *test)
+{
+	mtd_gate_expect_balance(test, mtd_gate_test_hold(test, mtd_gate_hold_file, 0), 0);
 }
 
 static int mtd_gate_hold(struct mtd_fake *fake, struct mtd_info *mtd)
@@ -303,23 +312,29 @@ static int mtd_gate_hold(struct mtd_fake *fake, struct mtd_info *mtd)
 /* Entering again while inside is let in, or refused, but is never a deadlock. */
 static void mtd_gate_nests(struct kunit *test)
 {
-	struct mtd_fake *fake = mtd_fake_new(test, NULL);
-	struct mtd_fake_thread *op, *unregister;
+	mtd_gate_test_hold(test, mtd_gate_hold, -ENODEV);
+}
 
-	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
-	op = mtd_fake_start(fake, mtd_gate_hold, fake->mtd);
-	KUNIT_ASSERT_NOT_NULL(test, op);
-	KUNIT_ASSERT_TRUE(test, mtd_fake_wait_entered(fake));
+/* A driver with a long operation looks between two steps whether anybody wants it. */
+static int mtd_gate_hold_until_gone(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	CLASS(mtd_gate, gate)(mtd);
+	if (gate.err)
+		return gate.err;
 
-	unregister = mtd_fake_start(fake, mtd_fake_unregister, NULL);
-	KUNIT_ASSERT_NOT_NULL(test, unregister);
-	KUNIT_EXPECT_EQ(test, 0, wait_for_completion_timeout(&unregister->done, HZ / 10));
+	if (mtd_is_gone(mtd))
+		return -EINVAL;
 
-	complete(&fake->release);
-	KUNIT_ASSERT_TRUE(test, mtd_fake_join(op));
-	KUNIT_ASSERT_TRUE(test, mtd_fake_join(unregister));
-	KUNIT_EXPECT_EQ(test, -ENODEV, op->ret);
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
+	complete(&fake->entered);
+	if (!wait_for_completion_timeout(&fake->release, MTD_FAKE_TIMEOUT))
+		return -ETIMEDOUT;
+
+	return mtd_is_gone(mtd) ? -ENODEV : 0;
+}
+
+static void mtd_gate_is_seen_inside(struct kunit *test)
+{
+	mtd_gate_test_hold(test, mtd_gate_hold_until_gone, -ENODEV);
 }
 
 /*
@@ -355,8 +370,8 @@ static void mtd_gate_lets_nobody_in(struct kunit *test)
 	mtd_file_put(&file);
 }
 
-/* Count what is in the kernel log about the unregistering of fake MTDs */
-static unsigned int mtd_gate_count_reports(struct mtd_fake *fake)
+/* Count what is in the kernel log about @fake */
+static unsigned int mtd_gate_count_lines(struct mtd_fake *fake, const char *what)
 {
 	struct kmsg_dump_iter iter;
 	unsigned int count = 0;
@@ -366,12 +381,16 @@ static unsigned int mtd_gate_count_reports(struct mtd_fake *fake)
 	kmsg_dump_rewind(&iter);
 	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
 		line[len] = '\0';
-		if (strstr(line, fake->name) && strstr(line, "unregistering") &&
-		    strstr(line, "has waited"))
+		if (strstr(line, fake->name) && strstr(line, what))
 			count++;
 	}
 
 	return count;
+}
+
+static unsigned int mtd_gate_count_reports(struct mtd_fake *fake)
+{
+	return mtd_gate_count_lines(fake, "has waited");
 }
 
 static void mtd_gate_restore_report(void *data)
@@ -409,6 +428,201 @@ static void mtd_gate_reports(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, mtd_fake_join(op));
 	KUNIT_ASSERT_TRUE(test, mtd_fake_join(unregister));
 	KUNIT_EXPECT_EQ(test, 0, op->ret);
+}
+
+/* Unregister, and expect @users users to be reported, or none */
+static void mtd_gate_expect_users(struct kunit *test, struct mtd_fake *fake, int users)
+{
+	unsigned int any, said;
+	char what[32];
+
+	snprintf(what, sizeof(what), "%d user(s) in the kernel", users);
+	any = mtd_gate_count_lines(fake, "in the kernel still hold it");
+	said = mtd_gate_count_lines(fake, what);
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+	KUNIT_EXPECT_EQ(test, any + !!users,
+			mtd_gate_count_lines(fake, "in the kernel still hold it"));
+	if (users)
+		KUNIT_EXPECT_EQ(test, said + 1, mtd_gate_count_lines(fake, what));
+}
+
+/*
+ * Who has a handle when the MTD goes is counted, unless it is a file descriptor, or
+ * the driver has promised that the mtd_info stays.
+ */
+static void mtd_gate_reports_users(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_info *mtds[3];
+	struct mtd_file file;
+	unsigned int i;
+
+	fake->keep = true;
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, true));
+	mtd_gate_open_file(test, &file, mtd_fake_parts[0].name);
+	for (i = 0; i < ARRAY_SIZE(mtds); i++) {
+		mtds[i] = get_mtd_device_nm(mtd_fake_parts[i % 2].name);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mtds[i]);
+	}
+
+	/* One of them goes in time. */
+	put_mtd_device(mtds[0]);
+	mtd_gate_expect_users(test, fake, 2);
+
+	/* They are still there if it comes back, and may go then. */
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, true));
+	put_mtd_device(mtds[1]);
+	mtd_gate_expect_users(test, fake, 1);
+
+	fake->mtd->master.refcounted = true;
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	mtd_gate_expect_users(test, fake, 0);
+	fake->mtd->master.refcounted = false;
+	put_mtd_device(mtds[2]);
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	mtd_gate_expect_users(test, fake, 0);
+	mtd_file_put(&file);
+	mtd_gate_expect_balance(test, fake, 0);
+}
+
+/* What is held of a partition is given back, or it would never be freed. */
+static void mtd_gate_puts_partition(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_info *part;
+	struct mtd_file file;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, true));
+	part = get_mtd_device_nm(mtd_fake_parts[0].name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, part);
+	KUNIT_EXPECT_EQ(test, 2, kref_read(&part->refcnt));
+
+	mtd_gate_open_file(test, &file, part->name);
+	KUNIT_EXPECT_EQ(test, 3, kref_read(&part->refcnt));
+	mtd_file_put(&file);
+	KUNIT_EXPECT_EQ(test, 2, kref_read(&part->refcnt));
+
+	KUNIT_EXPECT_EQ(test, 0, mtd_del_partition(fake->mtd, part->index));
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&part->refcnt));
+	put_mtd_device(part);
+}
+
+/* The last file descriptor to be closed has the last reference to the gate. */
+static void mtd_gate_puts_gate(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_file files[3];
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		mtd_gate_open_file(test, &files[i], fake->name);
+	KUNIT_EXPECT_EQ(test, 4, kref_read(&files[2].gate->refcnt));
+
+	mtd_file_put(&files[0]);
+	KUNIT_EXPECT_EQ(test, 3, kref_read(&files[2].gate->refcnt));
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+	KUNIT_EXPECT_EQ(test, 2, kref_read(&files[2].gate->refcnt));
+	mtd_file_put(&files[1]);
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&files[2].gate->refcnt));
+	mtd_file_put(&files[2]);
+}
+
+static int mtd_gate_shutdown_fn(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	mtd_device_shutdown(fake->mtd);
+
+	return 0;
+}
+
+/*
+ * The system goes down: operations end, and nobody is let in any more, but all is
+ * still there. Unregistering may follow, and finds what is left.
+ */
+static void mtd_gate_shutdown(struct kunit *test)
+{
+	const struct mtd_fake_entry *entry = test->param_value;
+	struct mtd_fake *fake = mtd_fake_new(test, entry);
+	struct mtd_fake_thread *op, *shutdown;
+	struct mtd_file file;
+	unsigned int total;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	mtd_gate_open_file(test, &file, fake->name);
+
+	mtd_fake_block(fake, entry->call);
+	op = mtd_fake_start(fake, entry->run, fake->mtd);
+	KUNIT_ASSERT_NOT_NULL(test, op);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_wait_entered(fake));
+
+	shutdown = mtd_fake_start(fake, mtd_gate_shutdown_fn, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, shutdown);
+	KUNIT_EXPECT_EQ(test, 0, wait_for_completion_timeout(&shutdown->done, HZ / 10));
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_enter(&file));
+
+	complete(&fake->release);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_join(op));
+	KUNIT_ASSERT_TRUE(test, mtd_fake_join(shutdown));
+	KUNIT_EXPECT_EQ(test, entry->ok, op->ret);
+
+	total = mtd_fake_total(fake);
+	KUNIT_EXPECT_EQ(test, entry->refused, entry->run(fake, fake->mtd));
+	KUNIT_EXPECT_EQ(test, total, mtd_fake_total(fake));
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_read(fake, &file));
+	KUNIT_EXPECT_EQ(test, fake->mtd->index, mtd_gate_index(test, fake->name));
+
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+	mtd_gate_expect_balance(test, fake, 0);
+	mtd_file_put(&file);
+}
+
+/* Who is refused, for whatever reason, has not stayed inside. */
+static void mtd_gate_refused_leave(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_fake_thread *unregister;
+	struct mtd_file file, other;
+	struct mtd_info *part;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, true));
+	part = get_mtd_device_nm(mtd_fake_parts[0].name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, part);
+	mtd_gate_open_file(test, &file, mtd_fake_parts[0].name);
+	mtd_gate_open_file(test, &other, mtd_fake_parts[1].name);
+
+	KUNIT_EXPECT_EQ(test, 0, mtd_del_partition(fake->mtd, part->index));
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_run_read(fake, part));
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_enter(&file));
+	put_mtd_device(part);
+
+	mtd_device_shutdown(fake->mtd);
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_run_read(fake, fake->mtd));
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_enter(&other));
+
+	unregister = mtd_fake_start(fake, mtd_fake_unregister, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, unregister);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_join(unregister));
+	mtd_file_put(&file);
+	mtd_file_put(&other);
+}
+
+/* It warns, and touches nothing: the MTD can still be registered. */
+static void mtd_gate_never_registered(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct kunit_suppressed_warning *w;
+
+	fake->keep = true;
+	w = kunit_start_suppress_warning(test);
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_unregister(fake, NULL));
+	KUNIT_EXPECT_EQ(test, 1, kunit_suppressed_warning_count(w));
+	kunit_end_suppress_warning(test, w);
+	KUNIT_EXPECT_EQ(test, 0U, mtd_fake_total(fake));
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_run_read(fake, fake->mtd));
 }
 
 /* Nothing is left to be unregistered twice. */
@@ -561,8 +775,15 @@ static struct kunit_case mtd_gate_cases[] = {
 	KUNIT_CASE(mtd_gate_is_shared),
 	KUNIT_CASE(mtd_gate_waits_file),
 	KUNIT_CASE(mtd_gate_nests),
+	KUNIT_CASE(mtd_gate_is_seen_inside),
 	KUNIT_CASE(mtd_gate_lets_nobody_in),
 	KUNIT_CASE(mtd_gate_reports),
+	KUNIT_CASE(mtd_gate_reports_users),
+	KUNIT_CASE(mtd_gate_puts_partition),
+	KUNIT_CASE(mtd_gate_puts_gate),
+	KUNIT_CASE_PARAM(mtd_gate_shutdown, mtd_fake_gen_wait_params),
+	KUNIT_CASE(mtd_gate_refused_leave),
+	KUNIT_CASE(mtd_gate_never_registered),
 	KUNIT_CASE(mtd_gate_unregistered_twice),
 	KUNIT_CASE_SLOW(mtd_gate_stress),
 	{}

@@ -14,6 +14,7 @@
  *		--kernel_args=seccomp=on --kernel_args=ncpus=2
  */
 
+#include <kunit/device.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -107,6 +108,98 @@ static void mtd_unregister_waits_partition(struct kunit *test)
 
 	put_mtd_device(part);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->gets), atomic_read(&fake->puts));
+}
+
+/* What one operation still has to do is not refused half-way. */
+static void mtd_unregister_ends_whole(struct kunit *test)
+{
+	static const struct mtd_fake_entry short_point = { .short_point = true };
+	struct mtd_fake *fake = mtd_fake_new(test, &short_point);
+	struct mtd_fake_thread *op, *unregister;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+
+	mtd_fake_block(fake, MTD_FAKE_POINT);
+	op = mtd_fake_start(fake, mtd_fake_run_unmapped_area, fake->mtd);
+	KUNIT_ASSERT_NOT_NULL(test, op);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_wait_entered(fake));
+
+	unregister = mtd_unregister_start(test, fake);
+	mtd_unregister_end(test, fake, op, unregister);
+	KUNIT_EXPECT_EQ(test, -ENOSYS, op->ret);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&fake->calls[MTD_FAKE_UNPOINT]));
+}
+
+/*
+ * The hardware is gone before its driver hears of it. The operation in the driver
+ * fails there, not at the gate, and unregistering neither waits longer nor returns
+ * earlier for that.
+ */
+static void mtd_unregister_dies(struct kunit *test)
+{
+	const struct mtd_fake_entry *entry = test->param_value;
+	struct mtd_fake *fake = mtd_fake_new(test, entry);
+	struct mtd_fake_thread *op, *unregister;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+
+	mtd_fake_block(fake, entry->call);
+	op = mtd_fake_start(fake, entry->run, fake->mtd);
+	KUNIT_ASSERT_NOT_NULL(test, op);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_wait_entered(fake));
+
+	WRITE_ONCE(fake->fail, ~0UL);
+	unregister = mtd_unregister_start(test, fake);
+	mtd_unregister_end(test, fake, op, unregister);
+	KUNIT_EXPECT_EQ(test, entry->dead, op->ret);
+}
+
+static void mtd_unregister_unplug_action(void *data)
+{
+	mtd_fake_unregister(data, NULL);
+}
+
+static int mtd_unregister_unplug(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	kunit_device_unregister(fake->test, fake->parent);
+
+	return 0;
+}
+
+/*
+ * The device that the MTD is on goes, as a USB device does: its driver is unbound,
+ * managed resources are released while an operation runs, and what the driver keeps
+ * is freed. Operations fail already.
+ */
+static void mtd_unregister_unplugged(struct kunit *test)
+{
+	struct device *parent = kunit_device_register(test, "mtd-fake-unplugged");
+	struct mtd_fake_thread *op, *unplug;
+	struct mtd_fake *fake;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
+	fake = mtd_fake_new_on(test, parent, NULL);
+
+	/* The parent's resources refer to it: no abort from here on. */
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_register(fake, false));
+	KUNIT_EXPECT_EQ(test, 0, devm_add_action(parent, mtd_unregister_unplug_action, fake));
+
+	mtd_fake_block(fake, MTD_FAKE_READ);
+	op = mtd_fake_start(fake, mtd_fake_run_read, fake->mtd);
+	KUNIT_EXPECT_TRUE(test, mtd_fake_wait_entered(fake));
+
+	WRITE_ONCE(fake->fail, ~0UL);
+	unplug = mtd_fake_start(fake, mtd_unregister_unplug, NULL);
+	KUNIT_EXPECT_EQ_MSG(test, 0, wait_for_completion_timeout(&unplug->done, HZ / 10),
+			    "the device went under an operation");
+
+	complete(&fake->release);
+	KUNIT_EXPECT_TRUE(test, mtd_fake_join(op));
+	KUNIT_EXPECT_EQ(test, -EIO, op->ret);
+	KUNIT_EXPECT_TRUE(test, mtd_fake_join(unplug));
+	KUNIT_EXPECT_TRUE(test, fake->gone);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
+	KUNIT_EXPECT_TRUE(test, mtd_fake_free(fake));
 }
 
 static void mtd_unregister_test_refuses(struct kunit *test, struct mtd_fake *fake,
@@ -393,6 +486,9 @@ static struct kunit_case mtd_unregister_cases[] = {
 	KUNIT_CASE_PARAM(mtd_unregister_refuses_partition, mtd_fake_gen_params),
 	KUNIT_CASE_PARAM(mtd_unregister_lets_in_before, mtd_fake_gen_params),
 	KUNIT_CASE_PARAM(mtd_unregister_register_again, mtd_fake_gen_params),
+	KUNIT_CASE_PARAM(mtd_unregister_dies, mtd_fake_gen_wait_params),
+	KUNIT_CASE(mtd_unregister_ends_whole),
+	KUNIT_CASE(mtd_unregister_unplugged),
 	KUNIT_CASE(mtd_unregister_one_partition),
 	KUNIT_CASE(mtd_unregister_lets_nobody_in),
 	KUNIT_CASE(mtd_unregister_keeps_number),

@@ -31,6 +31,7 @@ enum spi_fake_call {
 	SPI_FAKE_TRANSFER_ONE,
 	SPI_FAKE_SETUP,
 	SPI_FAKE_OPTIMIZE,
+	SPI_FAKE_UNOPTIMIZE,
 	SPI_FAKE_TARGET_ABORT,
 	SPI_FAKE_MAX_TRANSFER,
 	SPI_FAKE_MAX_MESSAGE,
@@ -52,6 +53,7 @@ enum spi_fake_call {
  * @run: call it
  * @ok: what @run returns while the controller is registered
  * @refused: what @run returns when it is not
+ * @dead: what @run returns when @call fails because the hardware is gone
  * @call: the callback that it ends in
  * @count: how often that is called by one @run
  * @unsupported: mask of callbacks that answer -EOPNOTSUPP, to force a fallback
@@ -64,6 +66,7 @@ struct spi_fake_entry {
 	long (*run)(struct spi_fake *fake);
 	long ok;
 	long refused;
+	long dead;
 	enum spi_fake_call call;
 	unsigned int count;
 	unsigned long unsupported;
@@ -105,6 +108,7 @@ struct spi_fake_hw {
  * @hw: what is freed after unregistering, for KASAN
  * @calls: how often each callback was called
  * @late: callbacks that ran when unregistering had returned
+ * @dead: callbacks fail with -ENODEV
  * @gone: unregistering has returned
  * @registered: it has been registered, and unregistering has not begun
  * @timed_out: a callback that blocks was not released
@@ -130,6 +134,7 @@ struct spi_fake {
 	struct spi_fake_hw *hw;
 	atomic_t calls[SPI_FAKE_CALLS];
 	atomic_t late;
+	bool dead;
 	bool gone;
 	bool registered;
 	bool timed_out;

@@ -18,6 +18,11 @@
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 
+/* As in spi-fake.c, which a kernel without gates can build: nothing is behind this. */
+static_assert(sizeof(struct spi_controller) -
+	      offsetofend(struct spi_controller, gate) < sizeof(u64),
+	      "a new member of struct spi_controller: does it need the gate?");
+
 static void spi_gate_expect_refused(struct kunit *test, struct spi_fake *fake,
 				    const struct spi_fake_entry *entry)
 {
@@ -310,6 +315,71 @@ static void spi_gate_reports_queue(struct kunit *test)
 	spi_gate_test_report(test, fake, spi_fake_run_async, false);
 }
 
+#define SPI_GATE_ASKED		1
+#define SPI_GATE_ADJUSTED	2
+#define SPI_GATE_EXECUTED	4
+
+/* A sequence of operations that begins before the gate closes, and ends after that */
+static long spi_gate_run_sequence(struct spi_fake *fake)
+{
+	struct spi_mem_op op = SPI_MEM_OP(SPI_MEM_OP_CMD(0x9f, 1), SPI_MEM_OP_NO_ADDR,
+					  SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_NO_DATA);
+	long done = 0;
+	int idx;
+	int ret;
+
+	ret = spi_mem_enter(&fake->mem, &idx);
+	if (ret)
+		return ret;
+
+	complete(&fake->entered);
+	if (!wait_for_completion_timeout(&fake->release, SPI_FAKE_TIMEOUT))
+		WRITE_ONCE(fake->timed_out, true);
+
+	if (spi_mem_supports_op_inside(&fake->mem, &op))
+		done |= SPI_GATE_ASKED;
+	if (!spi_mem_adjust_op_size_inside(&fake->mem, &op))
+		done |= SPI_GATE_ADJUSTED;
+	if (!spi_mem_exec_op_inside(&fake->mem, &op) &&
+	    !spi_mem_exec_op_inside(&fake->mem, &op))
+		done |= SPI_GATE_EXECUTED;
+
+	spi_mem_leave(&fake->mem, idx);
+
+	return done;
+}
+
+/* Who has entered is not refused halfway, while everybody else is. */
+static void spi_gate_keeps_sequence(struct kunit *test)
+{
+	struct spi_fake *fake = spi_fake_new(test, NULL);
+	struct spi_fake_thread *sequence, *unregister;
+	int idx;
+
+	KUNIT_ASSERT_EQ(test, 0, spi_fake_register(fake));
+
+	sequence = spi_fake_start(fake, spi_gate_run_sequence);
+	KUNIT_ASSERT_NOT_NULL(test, sequence);
+	KUNIT_ASSERT_TRUE(test, spi_fake_wait_entered(fake));
+
+	unregister = spi_fake_start(fake, spi_fake_unregister);
+	KUNIT_ASSERT_NOT_NULL(test, unregister);
+	spi_gate_wait_closed(test, fake);
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN, spi_mem_enter(&fake->mem, &idx));
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN, spi_fake_run_exec_op(fake));
+	KUNIT_EXPECT_FALSE(test, completion_done(&unregister->done));
+
+	complete(&fake->release);
+	KUNIT_ASSERT_TRUE(test, spi_fake_join(sequence));
+	KUNIT_EXPECT_EQ(test, SPI_GATE_ASKED | SPI_GATE_ADJUSTED | SPI_GATE_EXECUTED,
+			sequence->ret);
+	KUNIT_ASSERT_TRUE(test, spi_fake_join(unregister));
+
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[SPI_FAKE_EXEC_OP]));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
+	KUNIT_EXPECT_FALSE(test, fake->timed_out);
+}
+
 /* As spi_unregister_stress(), with users that come before the controller */
 static void spi_gate_stress(struct kunit *test)
 {
@@ -324,6 +394,7 @@ static struct kunit_case spi_gate_cases[] = {
 	KUNIT_CASE(spi_gate_unregistered_twice),
 	KUNIT_CASE(spi_gate_nests),
 	KUNIT_CASE(spi_gate_is_its_own),
+	KUNIT_CASE(spi_gate_keeps_sequence),
 	KUNIT_CASE(spi_gate_reports_guard),
 	KUNIT_CASE(spi_gate_reports_operation),
 	KUNIT_CASE(spi_gate_reports_queue),

@@ -13,6 +13,7 @@
  *		--kernel_args=seccomp=on --kernel_args=ncpus=2
  */
 
+#include <kunit/device.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -100,6 +101,89 @@ static void spi_unregister_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
 }
 
+/*
+ * The hardware is gone before its driver hears of it. The operation in the driver
+ * fails there, not at the gate, and unregistering neither waits longer nor returns
+ * earlier for that.
+ */
+static void spi_unregister_dies(struct kunit *test)
+{
+	const struct spi_fake_entry *entry = test->param_value;
+	struct spi_fake *fake = spi_fake_new(test, entry);
+	struct spi_fake_thread *op, *unregister;
+
+	KUNIT_ASSERT_EQ(test, 0, spi_fake_register(fake));
+
+	spi_fake_block(fake, entry->call);
+	op = spi_fake_start(fake, entry->run);
+	KUNIT_ASSERT_NOT_NULL(test, op);
+	KUNIT_ASSERT_TRUE(test, spi_fake_wait_entered(fake));
+
+	WRITE_ONCE(fake->dead, true);
+	unregister = spi_fake_start(fake, spi_fake_unregister);
+	KUNIT_ASSERT_NOT_NULL(test, unregister);
+	spi_unregister_wait_closed(test, fake, unregister);
+
+	complete(&fake->release);
+	KUNIT_ASSERT_TRUE(test, spi_fake_join(op));
+	KUNIT_ASSERT_TRUE(test, spi_fake_join(unregister));
+	KUNIT_EXPECT_EQ(test, entry->dead, op->ret);
+	KUNIT_EXPECT_EQ(test, entry->refused, entry->run(fake));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
+	KUNIT_EXPECT_FALSE(test, fake->timed_out);
+}
+
+static void spi_unregister_unplug_action(void *data)
+{
+	spi_fake_unregister(data);
+}
+
+static long spi_unregister_unplug(struct spi_fake *fake)
+{
+	kunit_device_unregister(fake->test, fake->parent);
+
+	return 0;
+}
+
+/*
+ * The device that the controller is on goes, as a USB device does: its driver is
+ * unbound, managed resources are released while an operation runs, and what the
+ * driver keeps is freed. Operations fail already.
+ */
+static void spi_unregister_unplugged(struct kunit *test)
+{
+	struct device *parent = kunit_device_register(test, "spi-fake-unplugged");
+	struct spi_fake_thread *op, *unplug;
+	struct spi_fake *fake;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
+	fake = spi_fake_new_on(test, parent, NULL);
+
+	/* The parent's resources refer to it: no abort from here on. */
+	KUNIT_EXPECT_EQ(test, 0, spi_fake_register(fake));
+	KUNIT_EXPECT_EQ(test, 0, devm_add_action(parent, spi_unregister_unplug_action, fake));
+
+	spi_fake_block(fake, SPI_FAKE_EXEC_OP);
+	op = spi_fake_start(fake, spi_fake_run_exec_op);
+	KUNIT_EXPECT_TRUE(test, spi_fake_wait_entered(fake));
+
+	WRITE_ONCE(fake->dead, true);
+	unplug = spi_fake_start(fake, spi_unregister_unplug);
+	spi_unregister_wait_closed(test, fake, unplug);
+
+	complete(&fake->release);
+	KUNIT_EXPECT_TRUE(test, spi_fake_join(op));
+	KUNIT_EXPECT_EQ(test, -ENODEV, op->ret);
+	KUNIT_EXPECT_TRUE(test, spi_fake_join(unplug));
+	KUNIT_EXPECT_TRUE(test, fake->gone);
+
+	/* Who still has the device of the bus finds nothing behind it. */
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN, spi_fake_run_exec_op(fake));
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN, spi_fake_run_sync(fake));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
+	KUNIT_EXPECT_TRUE(test, spi_fake_free(fake));
+}
+
 #define SPI_UNREGISTER_MSGS	4
 
 /*
@@ -141,6 +225,11 @@ static void spi_unregister_fails_queued(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, completion_done(&m[0].done));
 	KUNIT_EXPECT_EQ(test, 0, m[0].msg.status);
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&fake->calls[SPI_FAKE_TRANSFER_ONE]));
+	/* What the driver was given to prepare, it gets back. */
+	KUNIT_EXPECT_EQ(test, SPI_UNREGISTER_MSGS,
+			atomic_read(&fake->calls[SPI_FAKE_OPTIMIZE]));
+	KUNIT_EXPECT_EQ(test, SPI_UNREGISTER_MSGS,
+			atomic_read(&fake->calls[SPI_FAKE_UNOPTIMIZE]));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
 	for (i = 0; i < SPI_UNREGISTER_MSGS; i++)
 		KUNIT_EXPECT_EQ(test, 1, atomic_read(&m[i].completed));
@@ -241,6 +330,8 @@ static void spi_unregister_stress(struct kunit *test)
 static struct kunit_case spi_unregister_cases[] = {
 	KUNIT_CASE_PARAM(spi_unregister_waits, spi_fake_gen_params),
 	KUNIT_CASE_PARAM(spi_unregister_refuses, spi_fake_gen_params),
+	KUNIT_CASE_PARAM(spi_unregister_dies, spi_fake_gen_params),
+	KUNIT_CASE(spi_unregister_unplugged),
 	KUNIT_CASE(spi_unregister_fails_queued),
 	KUNIT_CASE(spi_unregister_keeps_queued_sync),
 	KUNIT_CASE(spi_unregister_aborts_target_sync),

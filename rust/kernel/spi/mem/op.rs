@@ -1,0 +1,697 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SPI memory operations.
+//!
+//! An operation has up to four phases: command, address, dummy and data. [`OpTemplate`] says how
+//! each of them goes over the wires, [`Op`] adds which address and which data.
+
+use super::buffer::DmaBytes;
+use crate::{
+    bindings,
+    clk::Hertz,
+    prelude::*, //
+};
+
+use core::num::NonZeroU8;
+
+/// On how many wires a phase is sent or received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Width {
+    /// One wire.
+    Single = 1,
+    /// Two wires.
+    Dual = 2,
+    /// Four wires.
+    Quad = 4,
+    /// Eight wires.
+    Octal = 8,
+}
+
+impl Width {
+    /// The number of wires.
+    #[inline]
+    pub const fn wires(self) -> u8 {
+        self as u8
+    }
+
+    /// The binary logarithm of the number of wires, which is how registers tend to have it.
+    #[inline]
+    pub const fn log2(self) -> u8 {
+        match self {
+            Self::Single => 0,
+            Self::Dual => 1,
+            Self::Quad => 2,
+            Self::Octal => 3,
+        }
+    }
+}
+
+impl TryFrom<u8> for Width {
+    type Error = Error;
+
+    /// Fails with [`EINVAL`] for anything but 1, 2, 4 and 8.
+    fn try_from(wires: u8) -> Result<Self> {
+        match wires {
+            1 => Ok(Self::Single),
+            2 => Ok(Self::Dual),
+            4 => Ok(Self::Quad),
+            8 => Ok(Self::Octal),
+            _ => Err(EINVAL),
+        }
+    }
+}
+
+/// How often in a clock cycle the wires change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Once: single transfer rate.
+    Str,
+    /// Twice: double transfer rate.
+    Dtr,
+}
+
+impl Rate {
+    const fn from_bit(bit: u8) -> Self {
+        match bit {
+            0 => Self::Str,
+            _ => Self::Dtr,
+        }
+    }
+
+    /// Whether this is double transfer rate.
+    #[inline]
+    pub const fn is_dtr(self) -> bool {
+        matches!(self, Self::Dtr)
+    }
+}
+
+/// The opcode of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// One byte.
+    One(u8),
+    /// Two bytes, sent most significant byte first, as octal DTR protocols want it.
+    Two(u16),
+}
+
+/// The command phase, which every operation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What is sent.
+    pub opcode: Opcode,
+    /// On how many wires.
+    pub width: Width,
+    /// At which rate.
+    pub rate: Rate,
+}
+
+impl Command {
+    /// A one-byte opcode at single transfer rate.
+    #[inline]
+    pub const fn new(opcode: u8, width: Width) -> Self {
+        Self {
+            opcode: Opcode::One(opcode),
+            width,
+            rate: Rate::Str,
+        }
+    }
+
+    /// A two-byte opcode at double transfer rate.
+    #[inline]
+    pub const fn dtr(opcode: u16, width: Width) -> Self {
+        Self {
+            opcode: Opcode::Two(opcode),
+            width,
+            rate: Rate::Dtr,
+        }
+    }
+}
+
+/// How an address goes over the wires; which address is part of the [`Op`].
+///
+/// # Invariants
+///
+/// `nbytes` is at least 1 and at most 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    nbytes: u8,
+    width: Width,
+    rate: Rate,
+}
+
+impl Address {
+    /// An address of `nbytes` bytes.
+    ///
+    /// There is none if that is not from 1 to 8. In a constant, `unwrap()` makes this an error of
+    /// compilation.
+    pub const fn new(nbytes: u8, width: Width, rate: Rate) -> Option<Self> {
+        match nbytes {
+            // INVARIANT: Just checked.
+            1..=8 => Some(Self {
+                nbytes,
+                width,
+                rate,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of bytes, from 1 to 8.
+    #[inline]
+    pub const fn nbytes(&self) -> u8 {
+        self.nbytes
+    }
+
+    /// On how many wires it is sent.
+    #[inline]
+    pub const fn width(&self) -> Width {
+        self.width
+    }
+
+    /// At which rate it is sent.
+    #[inline]
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The highest address that has so many bytes.
+    const fn max(&self) -> u64 {
+        // By the type's invariant, this neither underflows nor shifts everything out.
+        u64::MAX >> (64 - 8 * self.nbytes as u32)
+    }
+}
+
+/// The dummy phase: clock cycles, counted in bytes, in which nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dummy {
+    /// How many bytes would be sent in that time.
+    pub nbytes: NonZeroU8,
+    /// On how many wires.
+    pub width: Width,
+    /// At which rate.
+    pub rate: Rate,
+}
+
+impl Dummy {
+    /// The number of clock cycles if `rate` is what the bytes were counted at.
+    #[inline]
+    pub const fn cycles(&self, rate: Rate) -> u32 {
+        let cycles = self.nbytes.get() as u32 * (8 / self.width.wires() as u32);
+
+        match rate {
+            Rate::Str => cycles,
+            Rate::Dtr => cycles / 2,
+        }
+    }
+}
+
+/// Where data goes, seen from the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the memory.
+    In,
+    /// To the memory.
+    Out,
+}
+
+/// How data goes over the wires; which data is part of the [`Op`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    direction: Direction,
+    width: Width,
+    rate: Rate,
+    ecc: bool,
+    swap16: bool,
+}
+
+impl Transfer {
+    /// Data that is read or written.
+    #[inline]
+    pub const fn new(direction: Direction, width: Width, rate: Rate) -> Self {
+        Self {
+            direction,
+            width,
+            rate,
+            ecc: false,
+            swap16: false,
+        }
+    }
+
+    /// Where it goes.
+    #[inline]
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// On how many wires.
+    #[inline]
+    pub const fn width(&self) -> Width {
+        self.width
+    }
+
+    /// At which rate.
+    #[inline]
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Whether the controller is to correct errors.
+    #[inline]
+    pub const fn has_ecc(&self) -> bool {
+        self.ecc
+    }
+
+    /// Whether the controller is to swap the bytes of 16-bit words.
+    #[inline]
+    pub const fn has_swap16(&self) -> bool {
+        self.swap16
+    }
+}
+
+/// An operation without its address and data: what can be asked about, and used again and again.
+///
+/// All parts of it are types that hold no nonsense: there is no width of three wires, no address
+/// of nine bytes, no data without a direction. Whether a controller can do it is another question;
+/// see [`Mem::supports`](super::Mem::supports).
+///
+/// # Examples
+///
+/// ```
+/// use kernel::spi::mem::{Address, Command, Direction, OpTemplate, Rate, Transfer, Width};
+///
+/// /// Read from a SRAM with 64 KiB.
+/// const READ: OpTemplate = OpTemplate::new(Command::new(0x03, Width::Single))
+///     .address(Address::new(2, Width::Single, Rate::Str).unwrap())
+///     .transfer(Transfer::new(Direction::In, Width::Single, Rate::Str));
+///
+/// assert!(Address::new(9, Width::Single, Rate::Str).is_none());
+/// assert_eq!(READ.transfer_phase().map(|data| data.direction()), Some(Direction::In));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpTemplate {
+    command: Command,
+    address: Option<Address>,
+    dummy: Option<Dummy>,
+    transfer: Option<Transfer>,
+    /// In Hz, 0 for no limit.
+    max_freq: u32,
+}
+
+impl OpTemplate {
+    /// A command, and nothing else.
+    #[inline]
+    pub const fn new(command: Command) -> Self {
+        Self {
+            command,
+            address: None,
+            dummy: None,
+            transfer: None,
+            max_freq: 0,
+        }
+    }
+
+    /// Adds an address phase.
+    #[inline]
+    pub const fn address(self, address: Address) -> Self {
+        Self {
+            address: Some(address),
+            ..self
+        }
+    }
+
+    /// Adds a dummy phase.
+    #[inline]
+    pub const fn dummy(self, dummy: Dummy) -> Self {
+        Self {
+            dummy: Some(dummy),
+            ..self
+        }
+    }
+
+    /// Adds a data phase.
+    #[inline]
+    pub const fn transfer(self, transfer: Transfer) -> Self {
+        Self {
+            transfer: Some(transfer),
+            ..self
+        }
+    }
+
+    /// Limits the frequency for this operation, to less than what the device allows.
+    ///
+    /// 0 Hz is no limit; more than 4 GHz is none, either.
+    #[inline]
+    pub const fn max_freq(self, max: Hertz) -> Self {
+        let hz = max.as_hz();
+
+        Self {
+            max_freq: if hz > u32::MAX as c_ulong {
+                0
+            } else {
+                hz as u32
+            },
+            ..self
+        }
+    }
+
+    /// The command phase.
+    #[inline]
+    pub const fn command(&self) -> Command {
+        self.command
+    }
+
+    /// The address phase, if there is one.
+    #[inline]
+    pub const fn address_phase(&self) -> Option<Address> {
+        self.address
+    }
+
+    /// The dummy phase, if there is one.
+    #[inline]
+    pub const fn dummy_phase(&self) -> Option<Dummy> {
+        self.dummy
+    }
+
+    /// The data phase, if there is one.
+    #[inline]
+    pub const fn transfer_phase(&self) -> Option<Transfer> {
+        self.transfer
+    }
+
+    /// An operation without data.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the template has a data phase, or if `address` is not there exactly when the
+    /// template has an address phase, or does not fit into that.
+    pub fn op(&self, address: Option<u64>) -> Result<Op<'static>> {
+        Op::build(*self, address, Data::None)
+    }
+
+    /// An operation that fills `data` from the memory.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the template does not have data of that direction or `data` is empty or has
+    /// 4 GiB or more, and as for [`OpTemplate::op`].
+    pub fn read<'buf>(&self, address: Option<u64>, data: &'buf mut DmaBytes) -> Result<Op<'buf>> {
+        Op::build(*self, address, Data::In(data))
+    }
+
+    /// An operation that sends `data` to the memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`OpTemplate::read`].
+    pub fn write<'buf>(&self, address: Option<u64>, data: &'buf DmaBytes) -> Result<Op<'buf>> {
+        Op::build(*self, address, Data::Out(data))
+    }
+
+    /// What a C pointer points to, checked.
+    ///
+    /// Widths of phases that do not exist do not matter. Fails with [`EINVAL`] if it is no
+    /// operation.
+    pub(super) fn from_raw(raw: &bindings::spi_mem_op) -> Result<Self> {
+        let opcode = match raw.cmd.nbytes {
+            // CAST: The upper byte is not sent.
+            1 => Opcode::One(raw.cmd.opcode as u8),
+            2 => Opcode::Two(raw.cmd.opcode),
+            _ => return Err(EINVAL),
+        };
+        let mut template = Self::new(Command {
+            opcode,
+            width: raw.cmd.buswidth.try_into()?,
+            rate: Rate::from_bit(raw.cmd.dtr()),
+        });
+        if raw.addr.nbytes != 0 {
+            let width = raw.addr.buswidth.try_into()?;
+            let rate = Rate::from_bit(raw.addr.dtr());
+            template.address = Some(Address::new(raw.addr.nbytes, width, rate).ok_or(EINVAL)?);
+        }
+        if let Some(nbytes) = NonZeroU8::new(raw.dummy.nbytes) {
+            template.dummy = Some(Dummy {
+                nbytes,
+                width: raw.dummy.buswidth.try_into()?,
+                rate: Rate::from_bit(raw.dummy.dtr()),
+            });
+        }
+        let direction = match raw.data.dir {
+            bindings::spi_mem_data_dir_SPI_MEM_NO_DATA => None,
+            bindings::spi_mem_data_dir_SPI_MEM_DATA_IN => Some(Direction::In),
+            bindings::spi_mem_data_dir_SPI_MEM_DATA_OUT => Some(Direction::Out),
+            _ => return Err(EINVAL),
+        };
+        // Templates may have a width and no length, operations a direction and nothing else.
+        if let (Some(direction), true) = (
+            direction,
+            raw.data.nbytes | u32::from(raw.data.buswidth) != 0,
+        ) {
+            template.transfer = Some(Transfer {
+                direction,
+                width: raw.data.buswidth.try_into()?,
+                rate: Rate::from_bit(raw.data.dtr()),
+                ecc: raw.data.ecc() != 0,
+                swap16: raw.data.swap16() != 0,
+            });
+        }
+        template.max_freq = raw.max_freq;
+
+        Ok(template)
+    }
+
+    /// For C, without address and data.
+    pub(super) fn to_raw(self) -> bindings::spi_mem_op {
+        let mut raw: bindings::spi_mem_op = pin_init::zeroed();
+
+        (raw.cmd.nbytes, raw.cmd.opcode) = match self.command.opcode {
+            Opcode::One(opcode) => (1, opcode.into()),
+            Opcode::Two(opcode) => (2, opcode),
+        };
+        raw.cmd.buswidth = self.command.width.wires();
+        raw.cmd.set_dtr(self.command.rate.is_dtr().into());
+        if let Some(address) = self.address {
+            raw.addr.nbytes = address.nbytes;
+            raw.addr.buswidth = address.width.wires();
+            raw.addr.set_dtr(address.rate.is_dtr().into());
+        }
+        if let Some(dummy) = self.dummy {
+            raw.dummy.nbytes = dummy.nbytes.get();
+            raw.dummy.buswidth = dummy.width.wires();
+            raw.dummy.set_dtr(dummy.rate.is_dtr().into());
+        }
+        if let Some(transfer) = self.transfer {
+            raw.data.dir = match transfer.direction {
+                Direction::In => bindings::spi_mem_data_dir_SPI_MEM_DATA_IN,
+                Direction::Out => bindings::spi_mem_data_dir_SPI_MEM_DATA_OUT,
+            };
+            raw.data.buswidth = transfer.width.wires();
+            raw.data.set_dtr(transfer.rate.is_dtr().into());
+            raw.data.set_ecc(transfer.ecc.into());
+            raw.data.set_swap16(transfer.swap16.into());
+        }
+        raw.max_freq = self.max_freq;
+
+        raw
+    }
+}
+
+/// The data of an operation.
+pub enum Data<'buf> {
+    /// None: the operation is a command, perhaps with an address.
+    None,
+    /// To be filled from the memory.
+    In(&'buf mut [u8]),
+    /// To be sent to the memory.
+    Out(&'buf [u8]),
+}
+
+impl Data<'_> {
+    /// The number of bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::In(data) => data.len(),
+            Self::Out(data) => data.len(),
+        }
+    }
+
+    /// Whether there is nothing.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An operation.
+///
+/// Flash drivers make it of an [`OpTemplate`] and execute it; controller drivers get it to
+/// execute. It has its data for itself while it lives, and to execute it takes `&mut`: data that is
+/// read is written to, and C writes the frequency into the operation.
+///
+/// # Invariants
+///
+/// - The template has a data phase of the same direction if there is data, and none or one without
+///   use otherwise.
+/// - `data` has less than 4 GiB, and is no larger than a slice may be.
+/// - The template has an address phase if `address` is not zero, and it fits into that.
+pub struct Op<'buf> {
+    template: OpTemplate,
+    address: u64,
+    data: Data<'buf>,
+}
+
+impl<'buf> Op<'buf> {
+    fn build(template: OpTemplate, address: Option<u64>, data: Data<'buf>) -> Result<Self> {
+        let direction = match &data {
+            Data::None => None,
+            Data::In(_) => Some(Direction::In),
+            Data::Out(_) => Some(Direction::Out),
+        };
+        if template.transfer.map(|transfer| transfer.direction) != direction {
+            return Err(EINVAL);
+        }
+        if direction.is_some() && (data.is_empty() || u32::try_from(data.len()).is_err()) {
+            return Err(EINVAL);
+        }
+        let address = match (template.address, address) {
+            (None, None) => 0,
+            (Some(phase), Some(address)) if address <= phase.max() => address,
+            _ => return Err(EINVAL),
+        };
+
+        // INVARIANT: All of it was checked just now.
+        Ok(Self {
+            template,
+            address,
+            data,
+        })
+    }
+
+    /// The operation without address and data.
+    #[inline]
+    pub fn template(&self) -> &OpTemplate {
+        &self.template
+    }
+
+    /// The address; 0 if there is no address phase.
+    #[inline]
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// The frequency at which a controller is to execute it, 0 if there is no limit.
+    ///
+    /// Callbacks of controllers get it with the limits of device and board applied.
+    #[inline]
+    pub fn max_freq(&self) -> Hertz {
+        Hertz(self.template.max_freq as c_ulong)
+    }
+
+    /// The number of bytes of data.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there is no data.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The data.
+    #[inline]
+    pub fn data(&mut self) -> Data<'_> {
+        match &mut self.data {
+            Data::None => Data::None,
+            Data::In(data) => Data::In(data),
+            Data::Out(data) => Data::Out(data),
+        }
+    }
+
+    /// Leaves only the first `len` bytes of the data, if there are more.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // INVARIANT: Less data is still data that may be there, and nothing else is changed.
+        self.data = match core::mem::replace(&mut self.data, Data::None) {
+            Data::In(data) if len < data.len() => Data::In(&mut data[..len]),
+            Data::Out(data) if len < data.len() => Data::Out(&data[..len]),
+            data => data,
+        };
+    }
+
+    /// Calls `f` with the operation as C has it, and takes over what that changes.
+    ///
+    /// The pointer is not to be kept by `f`.
+    pub(super) fn with_raw<R>(&mut self, f: impl FnOnce(*mut bindings::spi_mem_op) -> R) -> R {
+        let mut raw = self.template.to_raw();
+
+        raw.addr.val = self.address;
+        // CAST: By the type's invariant it fits.
+        raw.data.nbytes = self.data.len() as u32;
+        match &mut self.data {
+            Data::None => (),
+            Data::In(data) => raw.data.buf.in_ = data.as_mut_ptr().cast(),
+            Data::Out(data) => raw.data.buf.out = data.as_ptr().cast(),
+        }
+
+        let ret = f(&raw mut raw);
+
+        // CAST: `u32` fits into `usize`.
+        self.truncate(raw.data.nbytes as usize);
+
+        ret
+    }
+
+    /// What a C pointer points to, checked and copied; later changes do not matter.
+    ///
+    /// Fails with [`EINVAL`] if it is no operation.
+    ///
+    /// # Safety
+    ///
+    /// If there is data, it is valid for its length and direction, and nobody else uses it for
+    /// writing, or if it is to be filled for reading, for all of `'buf`.
+    pub(super) unsafe fn from_raw(raw: &bindings::spi_mem_op) -> Result<Self> {
+        let template = OpTemplate::from_raw(raw)?;
+        // CAST: `u32` fits into `usize`.
+        let len = raw.data.nbytes as usize;
+
+        let data = match template.transfer.map(|transfer| transfer.direction) {
+            Some(_) if len == 0 => Data::None,
+            None => Data::None,
+            Some(_) if isize::try_from(len).is_err() => return Err(EINVAL),
+            Some(Direction::In) => {
+                // SAFETY: It is plain data, in a union of two pointers.
+                let ptr: *mut u8 = unsafe { raw.data.buf.in_ }.cast();
+                if ptr.is_null() {
+                    return Err(EINVAL);
+                }
+                // SAFETY: By the requirements of this function, and the length was checked. The
+                // bytes may be what an allocator left there; that is any value, but one.
+                Data::In(unsafe { core::slice::from_raw_parts_mut(ptr, len) })
+            }
+            Some(Direction::Out) => {
+                // SAFETY: It is plain data, in a union of two pointers.
+                let ptr: *const u8 = unsafe { raw.data.buf.out }.cast();
+                if ptr.is_null() {
+                    return Err(EINVAL);
+                }
+                // SAFETY: By the requirements of this function, and the length was checked.
+                Data::Out(unsafe { core::slice::from_raw_parts(ptr, len) })
+            }
+        };
+        let address = match template.address {
+            // Only so many bytes of it are sent.
+            Some(phase) => raw.addr.val & phase.max(),
+            None => 0,
+        };
+
+        // INVARIANT: All of it was checked or made to fit just now.
+        Ok(Self {
+            template,
+            address,
+            data,
+        })
+    }
+}
