@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use crate::host;
+use crate::overlay::Overlay;
 use crate::paths::Paths;
 use crate::process;
 use crate::series;
@@ -41,6 +42,8 @@ pub enum Variant {
     Tree,
     /// One of the above with a mutant of lab/kernel/mutants/ on top.
     Mutant,
+    /// One of the above with code on top that is never mailed.
+    Overlaid { stock: bool },
 }
 
 impl fmt::Display for Variant {
@@ -51,6 +54,8 @@ impl fmt::Display for Variant {
             Self::Series { upto: Some(n) } => f.pad(&format!("patched-{n}")),
             Self::Tree => f.pad("tree"),
             Self::Mutant => f.pad("mutant"),
+            Self::Overlaid { stock: false } => f.pad("overlaid"),
+            Self::Overlaid { stock: true } => f.pad("overlaid-stock"),
         }
     }
 }
@@ -238,14 +243,21 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
         );
     }
     let source = Source::ensure(paths, &lab.ui)?;
-    let tree = match *variant {
+    let tree = source_tree(lab, &source, variant)?;
+    build_tree(lab, variant, tree, None, config_name, &config)
+}
+
+/// The source that a variant is built from.
+fn source_tree(lab: &Lab, source: &Source, variant: &Variant) -> Result<Tree> {
+    let paths = &lab.paths;
+    Ok(match *variant {
         Variant::Stock => Tree {
             dir: source.dir.clone(),
             id: source.base.clone(),
             dirty: false,
         },
         Variant::Series { upto } => {
-            let (dir, id) = series::checkout(paths, &lab.ui, &source, upto)?;
+            let (dir, id) = series::checkout(paths, &lab.ui, source, upto)?;
             Tree {
                 dir,
                 id,
@@ -260,9 +272,41 @@ pub fn build(lab: &Lab, variant: &Variant, config_name: &str, arch: Arch) -> Res
                 dirty,
             }
         }
-        Variant::Mutant => bail!("a mutant is built on top of another kernel"),
+        Variant::Mutant | Variant::Overlaid { .. } => {
+            bail!("a {variant} kernel is built on top of another source")
+        }
+    })
+}
+
+/// Builds the source of `below` with `overlay` laid over it.
+pub fn build_overlaid(
+    lab: &Lab,
+    below: &Variant,
+    overlay: &Overlay,
+    config_name: &str,
+) -> Result<Kernel> {
+    let config = config(&lab.paths, config_name)?;
+    let source = Source::ensure(&lab.paths, &lab.ui)?;
+    let under = source_tree(lab, &source, below)?;
+    if under.dirty {
+        bail!("linux/ has changes that are not committed; what is laid over it needs a commit");
+    }
+    let (dir, id) =
+        series::checkout_overlay(&lab.paths, &lab.ui, &source, &under.dir, &under.id, overlay)?;
+    let tree = Tree {
+        dir,
+        id,
+        dirty: false,
     };
-    build_tree(lab, variant, tree, None, config_name, &config)
+    let stock = *below == Variant::Stock;
+    build_tree(
+        lab,
+        &Variant::Overlaid { stock },
+        tree,
+        None,
+        config_name,
+        &config,
+    )
 }
 
 /// Builds the tree `dir`, which is the source of `below` with a commit on top, starting

@@ -14,20 +14,28 @@ use regex::Regex;
 
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::ktap::{self, Case, Status};
+use crate::overlay::Overlay;
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::series;
 use crate::toolchain::{Arch, Bind};
 
-/// Run the series' KUnit tests in User-mode Linux, with KASAN on two CPUs
+mod stock;
+
+/// Run KUnit tests in User-mode Linux, with KASAN on two CPUs
 ///
-/// The tests that run must be those of lab/data/kunit/um-kunit.txt: one that is
-/// missing is a failure, and so is one that is not in it, and a skip that it does not
-/// allow. So is anything that the kernel reports meanwhile (KASAN, warnings, stalls).
+/// These are the series' tests, and those of unmodified controller drivers on our
+/// models of their hardware (lab/kernel/models/). The tests that run must be those of
+/// lab/data/kunit/um-kunit.txt and um-models.txt: one that is missing is a failure, and
+/// so is one that is not in it, and a skip that it does not allow. So is anything that
+/// the kernel reports meanwhile (KASAN, warnings, stalls).
 ///
-/// Takes five minutes the first time for the kernel, then a minute or less. Writes
-/// out/build/, out/kunit/ (the console and the parser's JSON) and
-/// out/logs/build-*-um-kunit.log.
+/// With --stock, those of them that can be had on a stock kernel run there, each in a
+/// boot of its own, and must end as um-stock.txt says: nearly all fail.
+///
+/// Takes five minutes the first time for each kernel, then a minute or two; --stock
+/// takes five minutes more. Writes out/build/, out/src/, out/kunit/ (the consoles and
+/// the parser's JSON) and out/logs/build-*-um-*.log.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -40,10 +48,19 @@ pub struct Args {
     /// Write the tests that ran to the list, for review; marks of tests it has stay
     #[arg(long, conflicts_with = "filter")]
     update: bool,
+    /// Run on the stock kernel what can be had there, and expect it to fail
+    #[arg(long, conflicts_with_all = ["tree", "update"])]
+    stock: bool,
 }
 
-/// The configuration of all this, and the name of its list.
+/// The configuration of the series' tests, and the name of their list.
 pub const CONFIG: &str = "um-kunit";
+
+/// The same for unmodified drivers on models.
+const MODELS: &str = "um-models";
+
+/// Whatever a kernel with the series reports ends it.
+const STRICT: &[&str] = &["panic_on_warn=1", "oops=panic", "kasan.fault=panic"];
 
 /// All tests take half a minute on a quiet machine, and five times that on a busy one.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -176,6 +193,18 @@ pub fn boot(
     filter: Option<&str>,
     limit: Duration,
 ) -> Result<Ran> {
+    boot_with(lab, kernel, dir, filter, &[], limit)
+}
+
+/// As [`boot`], with more words on the kernel's command line.
+pub fn boot_with(
+    lab: &Lab,
+    kernel: &Kernel,
+    dir: &Path,
+    filter: Option<&str>,
+    more: &[&str],
+    limit: Duration,
+) -> Result<Ran> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let log = dir.join("console.log");
     let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -189,6 +218,7 @@ pub fn boot(
         .args(["mem=1G", "console=tty", "seccomp=on", "ncpus=2"])
         .args(["kunit.enable=1", "kunit.autorun=1", "kunit_shutdown=halt"])
         .args(filter.map(|glob| format!("kunit.filter_glob={glob}")))
+        .args(more)
         .stdin(Stdio::null())
         .stdout(console)
         .stderr(second);
@@ -217,16 +247,21 @@ pub fn boot(
 /// What the kernel says beside its tests and should not. Tests that expect a warning
 /// suppress it.
 fn reports(log: &str) -> Vec<String> {
+    log.lines()
+        .filter(|line| is_report(line))
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
+/// Whether a line begins what the kernel reports.
+pub fn is_report(line: &str) -> bool {
     static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
             r"(?:^|[\] ])(?:BUG:|WARNING:|UBSAN:|Kernel panic|INFO: task|rcu: INFO:|list_(?:add|del) corruption|Modules linked in:.*Oops)",
         )
         .expect("a constant expression")
     });
-    log.lines()
-        .filter(|line| PATTERN.is_match(line))
-        .map(|line| line.trim().to_owned())
-        .collect()
+    PATTERN.is_match(line)
 }
 
 /// Each expected test in order, then those that ran and are not in the list.
@@ -331,36 +366,39 @@ pub fn build(lab: &Lab, tree: bool) -> Result<Kernel> {
     kernel::build(lab, &variant, CONFIG, Arch::Um)
 }
 
-/// Builds, runs and judges all tests of the series.
-pub fn all(lab: &Lab) -> Result<Summary> {
-    let expected = read_list(&lab.paths, CONFIG)?;
-    let kernel = build(lab, false)?;
-    let step = lab.ui.step("KUnit in User-mode Linux");
-    let ran = boot(lab, &kernel, &lab.paths.out().join("kunit"), None, LIMIT)?;
-    let summary = report(&ran, &judge(&expected, &ran.cases));
-    step.done(format!("{} tests passed", summary.passed));
-    Ok(summary)
+/// The kernel with models of controllers, and tests of drivers on them.
+fn build_models(lab: &Lab, tree: bool) -> Result<Kernel> {
+    let below = match tree {
+        true => Variant::Tree,
+        false => Variant::Series { upto: None },
+    };
+    kernel::build_overlaid(lab, &below, &Overlay::models(&lab.paths)?, MODELS)
 }
 
-/// The verb `kunit`.
-pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
-    let file = list_file(&lab.paths, CONFIG);
+/// Builds, runs and judges all tests of one configuration; with a filter, those that
+/// match, if there are any.
+fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
+    let file = list_file(&lab.paths, config);
     let mut expected = match file.exists() || !args.update {
-        true => read_list(&lab.paths, CONFIG)?,
+        true => read_list(&lab.paths, config)?,
         false => Vec::new(),
     };
-    let kernel = build(lab, args.tree)?;
-    let step = lab.ui.step("KUnit in User-mode Linux");
-    let dir = lab.paths.out().join("kunit");
-    let ran = boot(lab, &kernel, &dir, args.filter.as_deref(), LIMIT)?;
-    step.done(format!("{} tests ran", ran.cases.len()));
     if let Some(glob) = &args.filter {
         let pattern = glob_pattern(glob)?;
         expected.retain(|entry| pattern.is_match(&entry.name));
         if expected.is_empty() {
-            bail!("no test of {} matches {glob}", file.display());
+            return Ok(None);
         }
     }
+    let (kernel, more) = match config {
+        MODELS => (build_models(lab, args.tree)?, STRICT),
+        _ => (build(lab, args.tree)?, &[][..]),
+    };
+    let step = lab.ui.step(format!("KUnit in User-mode Linux ({config})"));
+    let dir = lab.paths.out().join("kunit").join(config);
+    let filter = args.filter.as_deref();
+    let ran = boot_with(lab, &kernel, &dir, filter, more, LIMIT)?;
+    step.done(format!("{} tests ran", ran.cases.len()));
     if args.update {
         if ran.ended != Ended::Done {
             bail!("{}; the list stays as it is", faults(&ran).join("; "));
@@ -372,7 +410,44 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", file.display()))?;
         expected = parse_list(&text)?;
     }
-    let summary = report(&ran, &judge(&expected, &ran.cases));
+    Ok(Some(report(&ran, &judge(&expected, &ran.cases))))
+}
+
+fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
+    let mut sum = Summary::default();
+    let mut matched = false;
+    for config in [CONFIG, MODELS] {
+        if let Some(summary) = run_config(lab, config, args)? {
+            matched = true;
+            sum.passed += summary.passed;
+            sum.failed += summary.failed;
+            sum.skipped += summary.skipped;
+        }
+    }
+    if !matched {
+        let glob = args.filter.as_deref().unwrap_or_default();
+        bail!("no test of lab/data/kunit/ matches {glob}");
+    }
+    Ok(sum)
+}
+
+/// Builds, runs and judges all tests.
+pub fn all(lab: &Lab) -> Result<Summary> {
+    let args = Args {
+        filter: None,
+        tree: false,
+        update: false,
+        stock: false,
+    };
+    run_all(lab, &args)
+}
+
+/// The verb `kunit`.
+pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
+    if args.stock {
+        return stock::run(lab, args.filter.as_deref());
+    }
+    let summary = run_all(lab, &args)?;
     println!(
         "kunit: {} passed, {} failed, {} skipped",
         summary.passed, summary.failed, summary.skipped
@@ -384,7 +459,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
 }
 
 /// What the kernel takes for a match: suite and test by themselves, each with * and ?.
-fn glob_pattern(glob: &str) -> Result<Regex> {
+pub fn glob_pattern(glob: &str) -> Result<Regex> {
     let part = |text: &str| {
         regex::escape(text)
             .replace(r"\*", "[^.]*")
@@ -494,8 +569,10 @@ mod tests {
     }
 
     #[test]
-    fn the_committed_list_reads() -> Result<()> {
-        assert!(!read_list(&Paths::find()?, CONFIG)?.is_empty());
+    fn the_committed_lists_read() -> Result<()> {
+        for config in [CONFIG, MODELS] {
+            assert!(!read_list(&Paths::find()?, config)?.is_empty(), "{config}");
+        }
         Ok(())
     }
 }

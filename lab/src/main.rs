@@ -19,6 +19,7 @@ mod kunit;
 mod lint;
 mod machine;
 mod mutants;
+mod overlay;
 mod paths;
 mod process;
 mod qemu;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::git;
 use crate::host;
 use crate::kernel::Lab;
+use crate::overlay::Overlay;
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::source::{BASE, Source};
@@ -554,7 +555,53 @@ pub fn checkout_mutant(
     below: &str,
     patch: &[u8],
 ) -> Result<(PathBuf, String)> {
-    let dir = paths.src().join("mutant");
+    let dir = tree_on_top(paths, source, "mutant", repository, below)?;
+    populate(ui, source, &dir, Files::Linked)?;
+    let _ = fs::remove_file(dir.join(".git/index.lock"));
+    git::run(&dir, ["checkout", "--quiet", "--force", "--detach", below])?;
+    let (applies, said) = feed(git::git(&dir).args(["apply", "--index", "-"]), patch)?;
+    if !applies {
+        bail!("it does not apply:\n{}", said.trim_end());
+    }
+    git::run(&dir, ["commit", "--quiet", "--message=mutant"])?;
+    let id = git::line(&dir, ["rev-parse", "HEAD"])?;
+    Ok((dir, id))
+}
+
+/// A tree in out/src with the commit `below` of `repository`, and `overlay` laid over it;
+/// its directory and commit. Nothing is written when it stands there already.
+pub fn checkout_overlay(
+    paths: &Paths,
+    ui: &Ui,
+    source: &Source,
+    repository: &Path,
+    below: &str,
+    overlay: &Overlay,
+) -> Result<(PathBuf, String)> {
+    let dir = tree_on_top(paths, source, &overlay.name, repository, below)?;
+    populate(ui, source, &dir, Files::Linked)?;
+    let message = format!("{} on {below}", overlay.key());
+    let stands = git::line(&dir, ["log", "-1", "--format=%s"]).is_ok_and(|said| said == message);
+    if !stands {
+        let _ = fs::remove_file(dir.join(".git/index.lock"));
+        git::run(&dir, ["checkout", "--quiet", "--force", "--detach", below])?;
+        overlay.lay(&dir)?;
+        git::run(&dir, ["add", "--force", "--all"])?;
+        git::run(&dir, ["commit", "--quiet", "--message", &message])?;
+    }
+    let id = git::line(&dir, ["rev-parse", "HEAD"])?;
+    Ok((dir, id))
+}
+
+/// A repository in out/src that has the commit `below` of `repository`.
+fn tree_on_top(
+    paths: &Paths,
+    source: &Source,
+    name: &str,
+    repository: &Path,
+    below: &str,
+) -> Result<PathBuf> {
+    let dir = paths.src().join(name);
     let usable = git::line(&dir, ["rev-parse", "--verify", "base^{commit}"])
         .is_ok_and(|base| base == source.base);
     process::check_interrupted()?;
@@ -566,23 +613,17 @@ pub fn checkout_mutant(
         clone(source, &temporary, paths.given.is_some())?;
         finish(&temporary, &dir)?;
     }
-    git::run(repository, ["update-ref", APPLIED, below])?;
-    process::output(
-        git::git(&dir)
-            .args(["fetch", "--quiet", "--no-tags"])
-            .arg(repository)
-            .arg(APPLIED),
-    )?;
-    populate(ui, source, &dir, Files::Linked)?;
-    let _ = fs::remove_file(dir.join(".git/index.lock"));
-    git::run(&dir, ["checkout", "--quiet", "--force", "--detach", below])?;
-    let (applies, said) = feed(git::git(&dir).args(["apply", "--index", "-"]), patch)?;
-    if !applies {
-        bail!("it does not apply:\n{}", said.trim_end());
+    // The base is there; the repository of the stock source is every clone's.
+    if below != source.base {
+        git::run(repository, ["update-ref", APPLIED, below])?;
+        process::output(
+            git::git(&dir)
+                .args(["fetch", "--quiet", "--no-tags"])
+                .arg(repository)
+                .arg(APPLIED),
+        )?;
     }
-    git::run(&dir, ["commit", "--quiet", "--message=mutant"])?;
-    let id = git::line(&dir, ["rev-parse", "HEAD"])?;
-    Ok((dir, id))
+    Ok(dir)
 }
 
 // The developer's tree.

@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmodified controller drivers on models of their hardware, with spi-nor on top:
+ * data goes through, and unbinding waits for whoever is inside, wherever that is.
+ * A suite for each controller. Only what stock kernels have, too, is used.
+ */
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/moduleparam.h>
+#include <linux/mtd/mtd.h>
+#include <linux/mtd/spi-nor.h>
+#include <linux/platform_device.h>
+#include <linux/random.h>
+#include <linux/spi/spi.h>
+#include <linux/spi/spi-mem.h>
+
+#include "model.h"
+
+#define FLASH_SIZE	SZ_2M
+/* Erased and written by tests; the rest keeps its pattern. */
+#define SCRATCH		SZ_1M
+#define SCRATCH_SIZE	SZ_128K
+#define READERS		4
+/* Longer than an unbind takes that waits for nobody, shorter than drivers' timeouts */
+#define STILL_WAITING	(HZ / 5)
+
+static unsigned int cycles = 50;
+module_param(cycles, uint, 0444);
+MODULE_PARM_DESC(cycles, "Times that the random-timing test unbinds");
+
+static unsigned int seed;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "Of the random-timing test; 0 takes a new one");
+
+/* Which way the operation comes that is inside, and what is unbound under it */
+enum way {
+	MTD_FLASH,
+	MTD_CONTROLLER,
+	MEM_CONTROLLER,
+};
+
+struct driver_test {
+	struct kunit *test;
+	struct model *m;
+	struct nor *nor;
+	struct mtd_info *mtd;
+	struct spi_device *spi;
+	enum way way;
+	enum model_point point;
+
+	struct task_struct *op;
+	struct completion op_done;
+	int op_ret;
+	struct task_struct *unbind;
+	struct completion unbind_done;
+
+	struct {
+		struct task_struct *task;
+		struct completion done;
+	} readers[READERS];
+	bool stop;
+	atomic_t reads;
+	atomic_t ended;
+	atomic_t wrong;
+
+	u8 *buf;
+	u8 *reader_buf[READERS];
+};
+
+#define BUF_SIZE	SZ_64K
+
+/* Suites run one after the other; this is what the one that runs is about. */
+static const struct model_ops *current_ops;
+
+/* There is no MTD but the one of the test. */
+static struct mtd_info *find_mtd(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 16; i++) {
+		struct mtd_info *mtd = get_mtd_device(NULL, i);
+
+		if (!IS_ERR(mtd))
+			return mtd;
+	}
+
+	return NULL;
+}
+
+static int read_mtd(struct mtd_info *mtd, u32 from, u32 len, u8 *buf)
+{
+	size_t got = 0;
+	int ret;
+
+	memset(buf, 0, len);
+	ret = mtd_read(mtd, from, len, &got, buf);
+	if (!ret && got != len)
+		ret = -EIO;
+
+	return ret;
+}
+
+static bool reads_right(struct driver_test *t, struct mtd_info *mtd, u32 from, u32 len)
+{
+	return !read_mtd(mtd, from, len, t->buf) && !memcmp(t->buf, t->nor->mem + from, len);
+}
+
+static void expect_all_right(struct kunit *test, struct mtd_info *mtd)
+{
+	struct driver_test *t = test->priv;
+	u32 from;
+
+	for (from = 0; from < FLASH_SIZE; from += BUF_SIZE)
+		KUNIT_EXPECT_TRUE_MSG(test, reads_right(t, mtd, from, BUF_SIZE), "at %#x",
+				      from);
+}
+
+/* Called again to bind again */
+static void bind(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	int ret;
+
+	if (!t->m->pdev) {
+		model_add_device(test, t->m);
+	} else if (!device_is_bound(&t->m->pdev->dev)) {
+		ret = device_attach(&t->m->pdev->dev);
+		KUNIT_ASSERT_EQ(test, 1, ret);
+	} else {
+		ret = device_attach(&t->spi->dev);
+		KUNIT_ASSERT_EQ(test, 1, ret);
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, device_is_bound(&t->m->pdev->dev),
+			      "the driver of the controller did not bind");
+
+	t->mtd = find_mtd();
+	KUNIT_ASSERT_NOT_NULL_MSG(test, t->mtd, "spi-nor did not bind");
+	put_device(t->spi ? &t->spi->dev : NULL);
+	t->spi = to_spi_device(t->mtd->dev.parent);
+	get_device(&t->spi->dev);
+}
+
+static void put_mtd(struct driver_test *t)
+{
+	if (t->mtd)
+		put_mtd_device(t->mtd);
+	t->mtd = NULL;
+}
+
+static void unbind(struct driver_test *t, enum way way)
+{
+	device_release_driver(way == MTD_FLASH ? &t->spi->dev : &t->m->pdev->dev);
+}
+
+/* Data */
+
+static void driver_probes(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	bind(test);
+	KUNIT_EXPECT_EQ(test, FLASH_SIZE, t->mtd->size);
+	KUNIT_EXPECT_EQ(test, NOR_SECTOR, t->mtd->erasesize);
+	KUNIT_EXPECT_EQ(test, NOR_PAGE, t->mtd->writebufsize);
+	KUNIT_EXPECT_GT(test, t->nor->flash.ops, 0);
+}
+
+static void driver_reads(struct kunit *test)
+{
+	/* Around the sizes of FIFOs and windows, and unaligned */
+	static const u32 lens[] = {
+		1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 123, 124, 125, 127, 128, 129, 255, 256,
+		507, 508, 509, 512, 1023, 1024, 1025, 2047, 2048, 2049, 4096, 5001, SZ_64K,
+	};
+	struct driver_test *t = test->priv;
+	unsigned int i;
+
+	bind(test);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		u32 from = model_random(t->m, FLASH_SIZE - lens[i]);
+
+		KUNIT_EXPECT_TRUE_MSG(test, reads_right(t, t->mtd, from, lens[i]),
+				      "%u at %#x", lens[i], from);
+		KUNIT_EXPECT_TRUE_MSG(test, reads_right(t, t->mtd, 0, lens[i]),
+				      "%u at 0", lens[i]);
+		KUNIT_EXPECT_TRUE_MSG(test, reads_right(t, t->mtd, FLASH_SIZE - lens[i],
+							lens[i]),
+				      "%u at the end", lens[i]);
+	}
+	expect_all_right(test, t->mtd);
+}
+
+static void driver_writes(struct kunit *test)
+{
+	static const u32 lens[] = { 1, 3, 4, 15, 16, 17, 64, 65, 255, 256, 257, 1000, 9999 };
+	struct driver_test *t = test->priv;
+	unsigned int i, j;
+
+	bind(test);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		struct erase_info erase = { .addr = SCRATCH, .len = SCRATCH_SIZE };
+		u32 to = SCRATCH + model_random(t->m, SCRATCH_SIZE - lens[i]);
+		size_t done;
+
+		KUNIT_EXPECT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+		KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SCRATCH, 0xff,
+							   SCRATCH_SIZE));
+
+		for (j = 0; j < lens[i]; j++)
+			t->buf[j] = model_random(t->m, 0);
+		KUNIT_EXPECT_EQ(test, 0, mtd_write(t->mtd, to, lens[i], &done, t->buf));
+		KUNIT_EXPECT_EQ(test, lens[i], done);
+		KUNIT_EXPECT_MEMEQ(test, t->buf, t->nor->mem + to, lens[i]);
+		KUNIT_EXPECT_TRUE(test, reads_right(t, t->mtd, SCRATCH, BUF_SIZE));
+		/* Nothing beside it */
+		KUNIT_EXPECT_TRUE(test, !memchr_inv(t->nor->mem + SCRATCH, 0xff, to - SCRATCH));
+	}
+	KUNIT_EXPECT_GT(test, t->m->started, 0);
+}
+
+/* As a reboot does, and with a flash that takes its time */
+static void driver_binds_again(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	unsigned int i;
+
+	bind(test);
+	t->nor->busy_polls = 20;
+	for (i = 0; i < 6; i++) {
+		put_mtd(t);
+		unbind(t, i % 2 ? MTD_FLASH : MTD_CONTROLLER);
+		KUNIT_EXPECT_PTR_EQ(test, NULL, find_mtd());
+		bind(test);
+	}
+	expect_all_right(test, t->mtd);
+}
+
+/* Unbinding with an operation inside */
+
+/* What it waits for is an interrupt, where that is not how operations end. */
+static bool op_polls(struct driver_test *t)
+{
+	return t->m->ops->auto_polls && t->way == MEM_CONTROLLER && t->point == MODEL_DONE;
+}
+
+/* Bytes that the operation reads; none if it does not read */
+static u32 op_len(struct driver_test *t)
+{
+	const struct model_ops *ops = t->m->ops;
+
+	if (op_polls(t))
+		return 0;
+
+	return t->point == MODEL_COPY ? ops->big_read : ops->small_read;
+}
+
+static int op_by_mtd(struct driver_test *t)
+{
+	u32 len = op_len(t);
+	size_t done;
+
+	if (len)
+		return read_mtd(t->mtd, NOR_BLOCK, len, t->buf);
+
+	/* There are no reads that take this way: it is stopped at its first command. */
+	return mtd_write(t->mtd, SCRATCH, NOR_PAGE, &done, t->buf);
+}
+
+/* The controller polls, and interrupts: there is no other use for that interrupt. */
+static int op_poll(struct driver_test *t, struct spi_mem *mem)
+{
+	struct spi_mem_op op =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_RDSR, 1), SPI_MEM_OP_NO_ADDR,
+			   SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_DATA_IN(1, t->buf, 1));
+
+	return spi_mem_poll_status(mem, &op, NOR_SR_WIP, 0, 0, 10, 1000);
+}
+
+/* Polling by hardware ends when the flash is ready, and gives up when it is not. */
+static void driver_polls(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	struct spi_mem mem = {};
+
+	bind(test);
+	mem.spi = t->spi;
+	t->nor->busy = 7;
+	KUNIT_EXPECT_EQ(test, 0, op_poll(t, &mem));
+	KUNIT_EXPECT_EQ(test, 0, t->nor->busy);
+	KUNIT_EXPECT_GT(test, t->m->irqs, 0);
+
+	t->nor->hold_busy = true;
+	/* Its hardware is stopped then, and software goes on. */
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, op_poll(t, &mem));
+	t->nor->hold_busy = false;
+	KUNIT_EXPECT_EQ(test, 0, op_poll(t, &mem));
+}
+
+static int op_by_mem(struct driver_test *t)
+{
+	struct spi_mem mem = { .spi = t->spi };
+	struct spi_mem_op read =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_READ, 1),
+			   SPI_MEM_OP_ADDR(3, NOR_BLOCK, 1), SPI_MEM_OP_NO_DUMMY,
+			   SPI_MEM_OP_DATA_IN(op_len(t), t->buf, 1));
+	struct spi_mem_op wrdi =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_WRDI, 1), SPI_MEM_OP_NO_ADDR,
+			   SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_NO_DATA);
+	struct spi_mem_dirmap_info info = {
+		.primary_op_tmpl = read,
+		.length = FLASH_SIZE,
+	};
+	struct spi_mem_dirmap_desc *desc;
+	ssize_t ret;
+
+	if (op_polls(t))
+		return op_poll(t, &mem);
+	if (!op_len(t))
+		return spi_mem_exec_op(&mem, &wrdi);
+	if (t->point != MODEL_COPY)
+		return spi_mem_exec_op(&mem, &read);
+
+	info.primary_op_tmpl.addr.val = 0;
+	info.primary_op_tmpl.data.nbytes = 0;
+	info.primary_op_tmpl.data.buf.in = NULL;
+	desc = spi_mem_dirmap_create(&mem, &info);
+	if (IS_ERR(desc))
+		return PTR_ERR(desc);
+	ret = spi_mem_dirmap_read(desc, NOR_BLOCK, op_len(t), t->buf);
+	spi_mem_dirmap_destroy(desc);
+	if (ret < 0)
+		return ret;
+
+	return ret == op_len(t) ? 0 : -EIO;
+}
+
+static int run_op(struct driver_test *t)
+{
+	return t->way == MEM_CONTROLLER ? op_by_mem(t) : op_by_mtd(t);
+}
+
+static int op_thread(void *data)
+{
+	struct driver_test *t = data;
+
+	t->op_ret = run_op(t);
+	complete(&t->op_done);
+
+	return 0;
+}
+
+static int unbind_thread(void *data)
+{
+	struct driver_test *t = data;
+
+	unbind(t, t->way);
+	complete(&t->unbind_done);
+
+	return 0;
+}
+
+static struct task_struct *start(struct kunit *test, int (*fn)(void *), void *data)
+{
+	struct task_struct *task = kthread_create(fn, data, "model/%ps", fn);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	wake_up_process(task);
+
+	return task;
+}
+
+static bool join(struct task_struct **task, struct completion *done)
+{
+	if (!*task)
+		return true;
+	if (!wait_for_completion_timeout(done, MODEL_TIMEOUT))
+		return false;
+
+	kthread_stop_put(*task);
+	*task = NULL;
+
+	return true;
+}
+
+static void unbind_at(struct kunit *test, enum way way, enum model_point point)
+{
+	struct driver_test *t = test->priv;
+	struct erase_info erase = { .addr = SCRATCH, .len = NOR_SECTOR };
+
+	bind(test);
+	t->way = way;
+	t->point = point;
+	/* It works before, or this would prove nothing. */
+	KUNIT_ASSERT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	KUNIT_ASSERT_EQ(test, 0, run_op(t));
+	KUNIT_ASSERT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	memset(t->buf, 0x5a, NOR_PAGE);
+
+	model_stop_at(t->m, point);
+	t->op = start(test, op_thread, t);
+	KUNIT_ASSERT_TRUE_MSG(test, model_wait_stopped(t->m), "it does not come there");
+	KUNIT_ASSERT_FALSE(test, completion_done(&t->op_done));
+
+	/* What the kernel reports from here on is of the unbind. */
+	kunit_info(test, "UNBIND\n");
+	t->unbind = start(test, unbind_thread, t);
+	KUNIT_EXPECT_EQ_MSG(test, 0,
+			    wait_for_completion_timeout(&t->unbind_done, STILL_WAITING),
+			    "unbinding did not wait");
+	if (completion_done(&t->unbind_done))
+		complete(&t->unbind_done);
+
+	model_release(t->m);
+	KUNIT_ASSERT_TRUE_MSG(test, join(&t->op, &t->op_done), "the operation does not end");
+	KUNIT_ASSERT_TRUE_MSG(test, join(&t->unbind, &t->unbind_done),
+			      "unbinding does not end");
+
+	/* As if nothing had happened */
+	KUNIT_EXPECT_EQ(test, 0, t->op_ret);
+	if (op_len(t))
+		KUNIT_EXPECT_MEMEQ(test, t->buf, t->nor->mem + NOR_BLOCK, op_len(t));
+	else if (way != MEM_CONTROLLER)
+		KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SCRATCH, 0x5a,
+							   NOR_PAGE));
+
+	/* Who comes later is refused, for as long as there is a handle. */
+	KUNIT_EXPECT_EQ(test, way == MEM_CONTROLLER ? -ESHUTDOWN : -ENODEV, run_op(t));
+	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
+	put_mtd(t);
+
+	bind(test);
+	expect_all_right(test, t->mtd);
+}
+
+#define UNBIND_AT(_name, _way, _point)				\
+static void _name(struct kunit *test)				\
+{								\
+	unbind_at(test, _way, _point);				\
+}
+
+UNBIND_AT(unbind_flash_start, MTD_FLASH, MODEL_START)
+UNBIND_AT(unbind_flash_running, MTD_FLASH, MODEL_RUNNING)
+UNBIND_AT(unbind_flash_done, MTD_FLASH, MODEL_DONE)
+UNBIND_AT(unbind_flash_copy, MTD_FLASH, MODEL_COPY)
+UNBIND_AT(unbind_controller_start, MTD_CONTROLLER, MODEL_START)
+UNBIND_AT(unbind_controller_running, MTD_CONTROLLER, MODEL_RUNNING)
+UNBIND_AT(unbind_controller_done, MTD_CONTROLLER, MODEL_DONE)
+UNBIND_AT(unbind_controller_copy, MTD_CONTROLLER, MODEL_COPY)
+UNBIND_AT(unbind_mem_start, MEM_CONTROLLER, MODEL_START)
+UNBIND_AT(unbind_mem_running, MEM_CONTROLLER, MODEL_RUNNING)
+UNBIND_AT(unbind_mem_done, MEM_CONTROLLER, MODEL_DONE)
+UNBIND_AT(unbind_mem_copy, MEM_CONTROLLER, MODEL_COPY)
+
+/* Unbinding at random times, under readers */
+
+struct reader {
+	struct driver_test *t;
+	unsigned int index;
+};
+
+static int reader_thread(void *data)
+{
+	struct reader *r = data;
+	struct driver_test *t = r->t;
+	u8 *buf = t->reader_buf[r->index];
+
+	while (!READ_ONCE(t->stop)) {
+		struct mtd_info *mtd = find_mtd();
+		int ret = 0;
+
+		if (!mtd) {
+			usleep_range(50, 200);
+			continue;
+		}
+		while (!ret && !READ_ONCE(t->stop)) {
+			u32 len = 1 + model_random(t->m, SZ_8K);
+			u32 from = model_random(t->m, SCRATCH - len);
+
+			ret = read_mtd(mtd, from, len, buf);
+			if (!ret && memcmp(buf, t->nor->mem + from, len)) {
+				pr_err("wrong data at %#x, %u bytes\n", from, len);
+				atomic_inc(&t->wrong);
+			}
+			if (!ret)
+				atomic_inc(&t->reads);
+			cond_resched();
+		}
+		if (ret == -ENODEV) {
+			atomic_inc(&t->ended);
+		} else if (ret) {
+			pr_err("a read ended with %d\n", ret);
+			atomic_inc(&t->wrong);
+		}
+		put_mtd_device(mtd);
+	}
+	complete(&t->readers[r->index].done);
+
+	return 0;
+}
+
+static void unbind_random(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	u32 start_seed = seed ?: get_random_u32();
+	struct reader readers[READERS];
+	unsigned int i, late = 0;
+	bool joined = true;
+
+	kunit_info(test, "seed=%u cycles=%u\n", start_seed, cycles);
+	bind(test);
+	put_mtd(t);
+	prandom_seed_state(&t->m->rnd, start_seed);
+	t->m->jitter = 5;
+	for (i = 0; i < READERS; i++) {
+		readers[i] = (struct reader) { t, i };
+		t->readers[i].task = start(test, reader_thread, &readers[i]);
+	}
+
+	kunit_info(test, "UNBIND\n");
+	for (i = 0; i < cycles; i++) {
+		enum way way = model_random(t->m, 2) ? MTD_FLASH : MTD_CONTROLLER;
+		unsigned long before = jiffies;
+
+		usleep_range(100, 100 + model_random(t->m, 10000));
+		put_mtd(t);
+		unbind(t, way);
+		if (time_after(jiffies, before + 5 * HZ))
+			late++;
+		bind(test);
+	}
+
+	WRITE_ONCE(t->stop, true);
+	for (i = 0; i < READERS; i++)
+		joined &= join(&t->readers[i].task, &t->readers[i].done);
+	KUNIT_ASSERT_TRUE_MSG(test, joined, "a reader does not end");
+
+	t->m->jitter = 0;
+	KUNIT_EXPECT_EQ(test, 0, late);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&t->wrong));
+	/* Or nobody was there to be interrupted. */
+	KUNIT_EXPECT_GT(test, atomic_read(&t->ended), cycles / 4);
+	KUNIT_EXPECT_GT(test, atomic_read(&t->reads), cycles);
+	expect_all_right(test, t->mtd);
+	kunit_info(test, "%u reads, %u interrupted readers, %u interrupts\n",
+		   atomic_read(&t->reads), atomic_read(&t->ended), t->m->irqs);
+}
+
+static int driver_test_init(struct kunit *test)
+{
+	struct driver_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->test = test;
+	init_completion(&t->op_done);
+	init_completion(&t->unbind_done);
+	t->buf = kunit_kzalloc(test, BUF_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->buf);
+	for (i = 0; i < READERS; i++) {
+		init_completion(&t->readers[i].done);
+		t->reader_buf[i] = kunit_kzalloc(test, SZ_8K + 1, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, t->reader_buf[i]);
+	}
+
+	t->nor = nor_new(test, FLASH_SIZE);
+	t->m = model_power_on(test, current_ops, &t->nor->flash);
+	for (i = 0; i < FLASH_SIZE; i++)
+		t->nor->mem[i] = i ^ i >> 8 ^ i >> 16;
+	test->priv = t;
+
+	return 0;
+}
+
+static void driver_test_exit(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	unsigned int i;
+	bool ended;
+
+	if (!t)
+		return;
+
+	model_release(t->m);
+	WRITE_ONCE(t->stop, true);
+	ended = join(&t->op, &t->op_done);
+	ended &= join(&t->unbind, &t->unbind_done);
+	for (i = 0; i < READERS; i++)
+		ended &= join(&t->readers[i].task, &t->readers[i].done);
+	/* What it uses goes with the test. */
+	if (!ended)
+		panic("%s: a thread does not end\n", test->name);
+
+	put_mtd(t);
+	if (t->spi)
+		put_device(&t->spi->dev);
+	model_power_off(test, t->m);
+}
+
+#define DRIVER_SUITE(_id, _ops, ...)					\
+static struct kunit_case _id##_cases[] = {				\
+	KUNIT_CASE(driver_probes),					\
+	KUNIT_CASE(driver_reads),					\
+	KUNIT_CASE(driver_writes),					\
+	KUNIT_CASE(driver_binds_again),					\
+	KUNIT_CASE(unbind_flash_start),					\
+	KUNIT_CASE(unbind_flash_running),				\
+	KUNIT_CASE(unbind_flash_done),					\
+	KUNIT_CASE(unbind_flash_copy),					\
+	KUNIT_CASE(unbind_controller_start),				\
+	KUNIT_CASE(unbind_controller_running),				\
+	KUNIT_CASE(unbind_controller_done),				\
+	KUNIT_CASE(unbind_controller_copy),				\
+	KUNIT_CASE(unbind_mem_start),					\
+	KUNIT_CASE(unbind_mem_running),					\
+	KUNIT_CASE(unbind_mem_done),					\
+	KUNIT_CASE(unbind_mem_copy),					\
+	KUNIT_CASE_SLOW(unbind_random),					\
+	__VA_ARGS__							\
+	{}								\
+};									\
+									\
+static int _id##_suite_init(struct kunit_suite *suite)			\
+{									\
+	current_ops = _ops;						\
+									\
+	return 0;							\
+}									\
+									\
+static struct kunit_suite _id##_suite = {				\
+	.name = "model_" #_id,						\
+	.suite_init = _id##_suite_init,					\
+	.init = driver_test_init,					\
+	.exit = driver_test_exit,					\
+	.test_cases = _id##_cases,					\
+};									\
+									\
+kunit_test_suite(_id##_suite)
+
+DRIVER_SUITE(fspi, &fspi_model);
+DRIVER_SUITE(fsl_qspi, &fsl_qspi_model);
+DRIVER_SUITE(stm32_qspi, &stm32_qspi_model, KUNIT_CASE(driver_polls),);
+DRIVER_SUITE(stm32_ospi, &stm32_ospi_model, KUNIT_CASE(driver_polls),);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Models of flash controllers, on which their unmodified drivers run in User-mode
+ * Linux. These are this project's own, written from the drivers' use of the
+ * registers and from what data sheets say in public; they are not independent.
+ *
+ * There is one model at a time. Its registers and its window are regions of emulated
+ * I/O memory; its interrupt comes from a thread, when the hardware says so and the
+ * test allows it; its clocks count; its operations can be stopped at a named point.
+ * What real hardware would answer with a bus error, or not at all, is a fault, and a
+ * fault fails the test.
+ */
+#ifndef _SPI_MODEL_H
+#define _SPI_MODEL_H
+
+#include <linux/clk-provider.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/prandom.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+struct device_node;
+struct irq_domain;
+struct kunit;
+struct model;
+struct platform_device;
+
+#define MODEL_REGS		0x40000000
+#define MODEL_REGS_SIZE		0x10000
+#define MODEL_WINDOW		0x50000000
+/* As much as a mapping of emulated I/O memory may have */
+#define MODEL_WINDOW_SIZE	0x1000000
+
+#define MODEL_CLKS		4
+#define MODEL_RESETS		2
+
+/* Seconds that a test may leave an operation stopped */
+#define MODEL_TIMEOUT		(20 * HZ)
+
+/**
+ * struct flash_op - what a flash sees of an operation on its wires
+ * @opcode:		command
+ * @addr_nbytes:	number of address bytes, may be 0
+ * @addr:		address
+ * @dummy:		clock cycles between address and data
+ * @cmd_width:		lines used for the command
+ * @addr_width:		lines used for the address
+ * @data_width:		lines used for data
+ * @in:			where data from the flash goes, or NULL
+ * @out:		data for the flash, or NULL
+ * @len:		bytes of data
+ */
+struct flash_op {
+	u8 opcode;
+	u8 addr_nbytes;
+	u32 addr;
+	unsigned int dummy;
+	u8 cmd_width;
+	u8 addr_width;
+	u8 data_width;
+	void *in;
+	const void *out;
+	size_t len;
+};
+
+/**
+ * struct flash - what a controller knows of the flash behind it
+ * @exec:	executes an operation; called with the model's lock
+ * @fault:	counts a violation of the protocol; by default, the test fails
+ * @faults:	number of violations
+ * @ops:	number of operations
+ */
+struct flash {
+	void (*exec)(struct flash *flash, struct flash_op *op);
+	unsigned int faults;
+	unsigned int ops;
+	char why[96];
+};
+
+__printf(2, 3) void flash_fault(struct flash *flash, const char *fmt, ...);
+
+/**
+ * enum model_point - where an operation can be stopped
+ * @MODEL_START:	the driver is about to start it
+ * @MODEL_RUNNING:	the hardware has it, and does not end
+ * @MODEL_DONE:		it has ended, and the driver has not been told
+ * @MODEL_COPY:		half of the window's data is copied
+ */
+enum model_point {
+	MODEL_NOWHERE,
+	MODEL_START,
+	MODEL_RUNNING,
+	MODEL_DONE,
+	MODEL_COPY,
+};
+
+/**
+ * struct model_ops - a kind of controller
+ * @name:		of its suite, and of its node up to the address
+ * @clks:		clocks that must run when registers or window are used
+ * @resets:		resets that must not be asserted then
+ * @state_size:		size of what @reset initialises and model::state points to
+ * @big_endian:		registers are
+ * @polled:		its driver polls for the end of operations
+ * @auto_polls:		it can poll the flash's status, and interrupts when it is right
+ * @small_read:		number of bytes that an mtd_read() takes by the registers, or 0
+ *			if there is none
+ * @big_read:		number of bytes that are copied, by the window if there is one
+ * @reset:		power on
+ * @read:		register access; no side effects but those of the hardware
+ * @write:		as @read; calls model_started() when an operation begins
+ * @starts:		whether such a write would start an operation
+ * @is_status:		whether a polling driver would read this to see an end
+ * @copies:		whether such a read is in the middle of copying data
+ * @finish:		the operation that was started runs, and ends; returns whether
+ *			an interrupt will tell the driver
+ * @irq:		state of the interrupt line
+ * @window:		read of the window
+ *
+ * All are called with the lock held.
+ */
+struct model_ops {
+	const char *name;
+	unsigned int clks;
+	unsigned int resets;
+	size_t state_size;
+	bool big_endian;
+	bool polled;
+	bool auto_polls;
+	u32 small_read;
+	u32 big_read;
+	void (*reset)(struct model *m);
+	u32 (*read)(struct model *m, unsigned int offset, int size);
+	void (*write)(struct model *m, unsigned int offset, int size, u32 val);
+	bool (*starts)(struct model *m, unsigned int offset, u32 val);
+	bool (*is_status)(struct model *m, unsigned int offset);
+	bool (*copies)(struct model *m, unsigned int offset);
+	bool (*finish)(struct model *m);
+	bool (*irq)(struct model *m);
+	void (*window)(struct model *m, void *buf, unsigned int offset, size_t len);
+};
+
+struct model_clk {
+	struct clk_hw hw;
+	struct model *m;
+	unsigned int enabled;
+	unsigned long rate;
+	unsigned int switched;
+};
+
+/**
+ * struct model - the hardware
+ * @ops:		what it is
+ * @state:		of @ops
+ * @flash:		behind it
+ * @lock:		over everything that hooks use; taken in interrupts
+ * @clks:		its clocks
+ * @in_reset:		reset lines that are asserted
+ * @mapped:		mappings of registers and window that exist
+ * @accesses:		number of accesses to registers and window
+ * @irqs:		number of interrupts delivered
+ * @started:		number of operations started
+ * @jitter:		percentage of accesses and interrupts that come late
+ * @faults:		number of faults; the first is in @why
+ */
+struct model {
+	const struct model_ops *ops;
+	void *state;
+	struct flash *flash;
+
+	spinlock_t lock;
+	struct model_clk clks[MODEL_CLKS];
+	unsigned long in_reset;
+	unsigned int mapped[2];
+	unsigned int accesses;
+	unsigned int irqs;
+	unsigned int started;
+
+	unsigned int jitter;
+	struct rnd_state rnd;
+
+	/* private: */
+	enum model_point stop_at;
+	bool held;
+	bool irq_held;
+	struct completion entered;
+	struct completion released;
+
+	unsigned int faults;
+	char why[128];
+
+	struct platform_device *pdev;
+	struct device_node *np;
+	struct irq_domain *domain;
+	struct kthread_worker *workers[NR_CPUS];
+	struct kthread_work irq_work[NR_CPUS];
+	unsigned long taints;
+};
+
+/* For tests */
+
+struct model *model_power_on(struct kunit *test, const struct model_ops *ops,
+			     struct flash *flash);
+void model_power_off(struct kunit *test, struct model *m);
+void model_add_device(struct kunit *test, struct model *m);
+void model_remove_device(struct model *m);
+void model_stop_at(struct model *m, enum model_point point);
+bool model_wait_stopped(struct model *m);
+void model_release(struct model *m);
+u32 model_random(struct model *m, u32 below);
+unsigned int model_clear_faults(struct model *m);
+
+/* For models */
+
+void model_started(struct model *m);
+void model_exec(struct model *m, struct flash_op *op);
+__printf(2, 3) void model_fault(struct model *m, const char *fmt, ...);
+
+static inline u32 model_bits(u32 reg, u32 mask, u32 val)
+{
+	return (reg & ~mask) | (val & mask);
+}
+
+extern const struct model_ops fspi_model;
+extern const struct model_ops fsl_qspi_model;
+extern const struct model_ops stm32_qspi_model;
+extern const struct model_ops stm32_ospi_model;
+
+/* SPI NOR */
+
+#define NOR_PAGE		256
+#define NOR_SECTOR		4096
+#define NOR_BLOCK		65536
+#define NOR_SFDP_SIZE		0x80
+
+#define NOR_SR_WIP		BIT(0)
+#define NOR_SR_WEL		BIT(1)
+#define NOR_SR_QE		BIT(6)
+
+/**
+ * struct nor - a SPI NOR flash, known by its SFDP tables
+ * @flash:		for the controller
+ * @mem:		contents
+ * @size:		a power of two
+ * @busy_polls:		status reads that show the flash busy, after each program,
+ *			erase and write to the status register
+ * @hold_busy:		it stays busy until this is cleared
+ * @sr:			status register
+ * @addr4:		four address bytes
+ */
+struct nor {
+	struct flash flash;
+	u8 *mem;
+	u32 size;
+	unsigned int busy_polls;
+	bool hold_busy;
+	u8 sr;
+	bool addr4;
+
+	/* private: */
+	unsigned int busy;
+	bool reset_enabled;
+	u8 sfdp[NOR_SFDP_SIZE];
+};
+
+struct nor *nor_new(struct kunit *test, u32 size);
+
+#endif /* _SPI_MODEL_H */
