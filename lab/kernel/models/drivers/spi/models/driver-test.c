@@ -11,8 +11,10 @@
 #include <linux/moduleparam.h>
 #include <linux/mtd/mtd.h>
 #include <linux/mtd/spi-nor.h>
+#include <linux/mtd/spinand.h>
 #include <linux/platform_device.h>
 #include <linux/random.h>
+#include <linux/slab.h>
 #include <linux/spi/spi.h>
 #include <linux/spi/spi-mem.h>
 
@@ -22,6 +24,7 @@
 /* Erased and written by tests; the rest keeps its pattern. */
 #define SCRATCH		SZ_1M
 #define SCRATCH_SIZE	SZ_128K
+#define READ_AT		SZ_64K
 #define READERS		4
 /* Longer than an unbind takes that waits for nobody, shorter than drivers' timeouts */
 #define STILL_WAITING	(HZ / 5)
@@ -44,7 +47,9 @@ enum way {
 struct driver_test {
 	struct kunit *test;
 	struct model *m;
+	/* One of them */
 	struct nor *nor;
+	struct nand *nand;
 	struct mtd_info *mtd;
 	struct spi_device *spi;
 	enum way way;
@@ -73,6 +78,7 @@ struct driver_test {
 
 /* Suites run one after the other; this is what the one that runs is about. */
 static const struct model_ops *current_ops;
+static bool current_nand;
 
 /* There is no MTD but the one of the test. */
 static struct mtd_info *find_mtd(void)
@@ -102,9 +108,29 @@ static int read_mtd(struct mtd_info *mtd, u32 from, u32 len, u8 *buf)
 	return ret;
 }
 
+/* Whether the flash has this there */
+static bool flash_has(struct driver_test *t, u32 from, const u8 *buf, u32 len)
+{
+	u32 i, n;
+
+	if (t->nor)
+		return !memcmp(buf, t->nor->mem + from, len);
+
+	for (i = 0; i < len; i += n) {
+		const u8 *page = nand_page(t->nand, (from + i) / NAND_PAGE);
+		u32 column = (from + i) % NAND_PAGE;
+
+		n = min(len - i, NAND_PAGE - column);
+		if (page ? memcmp(buf + i, page + column, n) : !!memchr_inv(buf + i, 0xff, n))
+			return false;
+	}
+
+	return true;
+}
+
 static bool reads_right(struct driver_test *t, struct mtd_info *mtd, u32 from, u32 len)
 {
-	return !read_mtd(mtd, from, len, t->buf) && !memcmp(t->buf, t->nor->mem + from, len);
+	return !read_mtd(mtd, from, len, t->buf) && flash_has(t, from, t->buf, len);
 }
 
 static void expect_all_right(struct kunit *test, struct mtd_info *mtd)
@@ -112,7 +138,7 @@ static void expect_all_right(struct kunit *test, struct mtd_info *mtd)
 	struct driver_test *t = test->priv;
 	u32 from;
 
-	for (from = 0; from < FLASH_SIZE; from += BUF_SIZE)
+	for (from = 0; from < (t->nor ? FLASH_SIZE : SCRATCH); from += BUF_SIZE)
 		KUNIT_EXPECT_TRUE_MSG(test, reads_right(t, mtd, from, BUF_SIZE), "at %#x",
 				      from);
 }
@@ -136,7 +162,7 @@ static void bind(struct kunit *test)
 			      "the driver of the controller did not bind");
 
 	t->mtd = find_mtd();
-	KUNIT_ASSERT_NOT_NULL_MSG(test, t->mtd, "spi-nor did not bind");
+	KUNIT_ASSERT_NOT_NULL_MSG(test, t->mtd, "the flash's driver did not bind");
 	put_device(t->spi ? &t->spi->dev : NULL);
 	t->spi = to_spi_device(t->mtd->dev.parent);
 	get_device(&t->spi->dev);
@@ -226,14 +252,107 @@ static void driver_binds_again(struct kunit *test)
 	struct driver_test *t = test->priv;
 	unsigned int i;
 
+	if (t->nor)
+		nor_announce_reset(t->nor);
 	bind(test);
-	t->nor->busy_polls = 20;
+	if (t->nor)
+		t->nor->busy_polls = 20;
+	else
+		t->nand->busy_polls = 20;
 	for (i = 0; i < 6; i++) {
 		put_mtd(t);
 		unbind(t, i % 2 ? MTD_FLASH : MTD_CONTROLLER);
 		KUNIT_EXPECT_PTR_EQ(test, NULL, find_mtd());
 		bind(test);
 	}
+	expect_all_right(test, t->mtd);
+}
+
+/* The same with SPI NAND */
+
+static void nand_probes(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	bind(test);
+	KUNIT_EXPECT_EQ(test, (u64)NAND_PAGES * NAND_PAGE, t->mtd->size);
+	KUNIT_EXPECT_EQ(test, NAND_BLOCK, t->mtd->erasesize);
+	KUNIT_EXPECT_EQ(test, NAND_PAGE, t->mtd->writesize);
+	KUNIT_EXPECT_EQ(test, NAND_RAW - NAND_PAGE, t->mtd->oobsize);
+	expect_all_right(test, t->mtd);
+}
+
+static void nand_writes(struct kunit *test)
+{
+	struct erase_info erase = { .addr = SCRATCH, .len = NAND_BLOCK };
+	struct driver_test *t = test->priv;
+	u32 at = SCRATCH + 3 * NAND_PAGE;
+	size_t done;
+	u32 i;
+
+	bind(test);
+	for (i = 0; i < 4 * NAND_PAGE; i++)
+		t->buf[i] = model_random(t->m, 0);
+	KUNIT_EXPECT_EQ(test, 0, mtd_write(t->mtd, at, 4 * NAND_PAGE, &done, t->buf));
+	KUNIT_EXPECT_TRUE(test, flash_has(t, at, t->buf, 4 * NAND_PAGE));
+	KUNIT_EXPECT_TRUE(test, reads_right(t, t->mtd, SCRATCH, BUF_SIZE));
+	KUNIT_EXPECT_TRUE(test, reads_right(t, t->mtd, at + 1, 3 * NAND_PAGE + 5));
+	KUNIT_EXPECT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, nand_page(t->nand, at / NAND_PAGE));
+	KUNIT_EXPECT_TRUE(test, reads_right(t, t->mtd, SCRATCH, BUF_SIZE));
+}
+
+static void nand_has_bad_blocks(struct kunit *test)
+{
+	struct erase_info erase = { .addr = SCRATCH, .len = NAND_BLOCK };
+	struct driver_test *t = test->priv;
+
+	bind(test);
+	KUNIT_EXPECT_EQ(test, 0, mtd_block_isbad(t->mtd, SCRATCH));
+	KUNIT_EXPECT_EQ(test, 0, mtd_block_markbad(t->mtd, SCRATCH));
+	KUNIT_EXPECT_EQ(test, 1, mtd_block_isbad(t->mtd, SCRATCH));
+	KUNIT_EXPECT_EQ(test, -EIO, mtd_erase(t->mtd, &erase));
+	put_mtd(t);
+	unbind(t, MTD_FLASH);
+	bind(test);
+	/* It is the flash that knows. */
+	KUNIT_EXPECT_EQ(test, 1, mtd_block_isbad(t->mtd, SCRATCH));
+	KUNIT_EXPECT_EQ(test, 0, mtd_block_isbad(t->mtd, SCRATCH + NAND_BLOCK));
+}
+
+static void nand_corrects(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	unsigned int corrected, failed;
+
+	bind(test);
+	corrected = t->mtd->ecc_stats.corrected;
+	failed = t->mtd->ecc_stats.failed;
+	t->nand->weak_page = 5;
+	t->nand->weak_status = STATUS_ECC_HAS_BITFLIPS;
+	KUNIT_EXPECT_EQ(test, -EUCLEAN, read_mtd(t->mtd, 5 * NAND_PAGE, NAND_PAGE, t->buf));
+	KUNIT_EXPECT_TRUE(test, flash_has(t, 5 * NAND_PAGE, t->buf, NAND_PAGE));
+	KUNIT_EXPECT_GT(test, t->mtd->ecc_stats.corrected, corrected);
+	t->nand->weak_status = STATUS_ECC_UNCOR_ERROR;
+	KUNIT_EXPECT_EQ(test, -EBADMSG, read_mtd(t->mtd, 5 * NAND_PAGE, NAND_PAGE, t->buf));
+	KUNIT_EXPECT_GT(test, t->mtd->ecc_stats.failed, failed);
+	KUNIT_EXPECT_TRUE(test, reads_right(t, t->mtd, 6 * NAND_PAGE, NAND_PAGE));
+}
+
+/* A handle that nobody uses while the flash goes is put afterwards. */
+static void driver_put_after_unbind(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	char name[64];
+
+	bind(test);
+	strscpy(name, t->mtd->name);
+	kunit_info(test, "UNBIND\n");
+	unbind(t, MTD_CONTROLLER);
+	KUNIT_EXPECT_STREQ(test, name, t->mtd->name);
+	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
+	put_mtd(t);
+	bind(test);
 	expect_all_right(test, t->mtd);
 }
 
@@ -261,8 +380,11 @@ static int op_by_mtd(struct driver_test *t)
 	u32 len = op_len(t);
 	size_t done;
 
+	/* For SPI NAND these are several operations, of which the first is stopped. */
+	if (t->nand)
+		return read_mtd(t->mtd, READ_AT, NAND_PAGE, t->buf);
 	if (len)
-		return read_mtd(t->mtd, NOR_BLOCK, len, t->buf);
+		return read_mtd(t->mtd, READ_AT, len, t->buf);
 
 	/* There are no reads that take this way: it is stopped at its first command. */
 	return mtd_write(t->mtd, SCRATCH, NOR_PAGE, &done, t->buf);
@@ -303,7 +425,7 @@ static int op_by_mem(struct driver_test *t)
 	struct spi_mem mem = { .spi = t->spi };
 	struct spi_mem_op read =
 		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_READ, 1),
-			   SPI_MEM_OP_ADDR(3, NOR_BLOCK, 1), SPI_MEM_OP_NO_DUMMY,
+			   SPI_MEM_OP_ADDR(3, READ_AT, 1), SPI_MEM_OP_NO_DUMMY,
 			   SPI_MEM_OP_DATA_IN(op_len(t), t->buf, 1));
 	struct spi_mem_op wrdi =
 		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_WRDI, 1), SPI_MEM_OP_NO_ADDR,
@@ -328,7 +450,7 @@ static int op_by_mem(struct driver_test *t)
 	desc = spi_mem_dirmap_create(&mem, &info);
 	if (IS_ERR(desc))
 		return PTR_ERR(desc);
-	ret = spi_mem_dirmap_read(desc, NOR_BLOCK, op_len(t), t->buf);
+	ret = spi_mem_dirmap_read(desc, READ_AT, op_len(t), t->buf);
 	spi_mem_dirmap_destroy(desc);
 	if (ret < 0)
 		return ret;
@@ -388,9 +510,10 @@ static bool join(struct task_struct **task, struct completion *done)
 static void unbind_at(struct kunit *test, enum way way, enum model_point point)
 {
 	struct driver_test *t = test->priv;
-	struct erase_info erase = { .addr = SCRATCH, .len = NOR_SECTOR };
+	struct erase_info erase = { .addr = SCRATCH };
 
 	bind(test);
+	erase.len = t->mtd->erasesize;
 	t->way = way;
 	t->point = point;
 	/* It works before, or this would prove nothing. */
@@ -420,8 +543,10 @@ static void unbind_at(struct kunit *test, enum way way, enum model_point point)
 
 	/* As if nothing had happened */
 	KUNIT_EXPECT_EQ(test, 0, t->op_ret);
-	if (op_len(t))
-		KUNIT_EXPECT_MEMEQ(test, t->buf, t->nor->mem + NOR_BLOCK, op_len(t));
+	if (t->nand)
+		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, NAND_PAGE));
+	else if (op_len(t))
+		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, op_len(t)));
 	else if (way != MEM_CONTROLLER)
 		KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SCRATCH, 0x5a,
 							   NOR_PAGE));
@@ -480,7 +605,7 @@ static int reader_thread(void *data)
 			u32 from = model_random(t->m, SCRATCH - len);
 
 			ret = read_mtd(mtd, from, len, buf);
-			if (!ret && memcmp(buf, t->nor->mem + from, len)) {
+			if (!ret && !flash_has(t, from, buf, len)) {
 				pr_err("wrong data at %#x, %u bytes\n", from, len);
 				atomic_inc(&t->wrong);
 			}
@@ -548,6 +673,11 @@ static void unbind_random(struct kunit *test)
 		   atomic_read(&t->reads), atomic_read(&t->ended), t->m->irqs);
 }
 
+static u8 pattern(u32 i)
+{
+	return i ^ i >> 8 ^ i >> 16;
+}
+
 static int driver_test_init(struct kunit *test)
 {
 	struct driver_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -565,10 +695,25 @@ static int driver_test_init(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, t->reader_buf[i]);
 	}
 
-	t->nor = nor_new(test, FLASH_SIZE);
-	t->m = model_power_on(test, current_ops, &t->nor->flash);
-	for (i = 0; i < FLASH_SIZE; i++)
-		t->nor->mem[i] = i ^ i >> 8 ^ i >> 16;
+	if (current_nand) {
+		t->nand = nand_new(test);
+		t->m = model_power_on(test, current_ops, &t->nand->flash);
+		for (i = 0; i < SCRATCH; i++) {
+			u8 **page = &t->nand->pages[i / NAND_PAGE];
+
+			if (!*page)
+				*page = kmalloc(NAND_RAW, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, *page);
+			if (!(i % NAND_PAGE))
+				memset(*page, 0xff, NAND_RAW);
+			(*page)[i % NAND_PAGE] = pattern(i);
+		}
+	} else {
+		t->nor = nor_new(test, FLASH_SIZE);
+		t->m = model_power_on(test, current_ops, &t->nor->flash);
+		for (i = 0; i < FLASH_SIZE; i++)
+			t->nor->mem[i] = pattern(i);
+	}
 	test->priv = t;
 
 	return 0;
@@ -599,12 +744,9 @@ static void driver_test_exit(struct kunit *test)
 	model_power_off(test, t->m);
 }
 
-#define DRIVER_SUITE(_id, _ops, ...)					\
-static struct kunit_case _id##_cases[] = {				\
-	KUNIT_CASE(driver_probes),					\
-	KUNIT_CASE(driver_reads),					\
-	KUNIT_CASE(driver_writes),					\
+#define DRIVER_CASES							\
 	KUNIT_CASE(driver_binds_again),					\
+	KUNIT_CASE(driver_put_after_unbind),				\
 	KUNIT_CASE(unbind_flash_start),					\
 	KUNIT_CASE(unbind_flash_running),				\
 	KUNIT_CASE(unbind_flash_done),					\
@@ -613,18 +755,32 @@ static struct kunit_case _id##_cases[] = {				\
 	KUNIT_CASE(unbind_controller_running),				\
 	KUNIT_CASE(unbind_controller_done),				\
 	KUNIT_CASE(unbind_controller_copy),				\
+	KUNIT_CASE_SLOW(unbind_random)
+
+#define NOR_CASES							\
+	KUNIT_CASE(driver_probes),					\
+	KUNIT_CASE_SLOW(driver_reads),					\
+	KUNIT_CASE_SLOW(driver_writes),					\
+	DRIVER_CASES,							\
 	KUNIT_CASE(unbind_mem_start),					\
 	KUNIT_CASE(unbind_mem_running),					\
 	KUNIT_CASE(unbind_mem_done),					\
-	KUNIT_CASE(unbind_mem_copy),					\
-	KUNIT_CASE_SLOW(unbind_random),					\
-	__VA_ARGS__							\
-	{}								\
-};									\
+	KUNIT_CASE(unbind_mem_copy)
+
+#define NAND_CASES							\
+	KUNIT_CASE(nand_probes),					\
+	KUNIT_CASE(nand_writes),					\
+	KUNIT_CASE(nand_has_bad_blocks),				\
+	KUNIT_CASE(nand_corrects),					\
+	DRIVER_CASES
+
+#define DRIVER_SUITE(_id, _nand, ...)					\
+static struct kunit_case _id##_cases[] = { __VA_ARGS__, {} };		\
 									\
 static int _id##_suite_init(struct kunit_suite *suite)			\
 {									\
-	current_ops = _ops;						\
+	current_ops = &_id##_model;					\
+	current_nand = _nand;						\
 									\
 	return 0;							\
 }									\
@@ -639,7 +795,10 @@ static struct kunit_suite _id##_suite = {				\
 									\
 kunit_test_suite(_id##_suite)
 
-DRIVER_SUITE(fspi, &fspi_model);
-DRIVER_SUITE(fsl_qspi, &fsl_qspi_model);
-DRIVER_SUITE(stm32_qspi, &stm32_qspi_model, KUNIT_CASE(driver_polls),);
-DRIVER_SUITE(stm32_ospi, &stm32_ospi_model, KUNIT_CASE(driver_polls),);
+DRIVER_SUITE(fspi, false, NOR_CASES);
+DRIVER_SUITE(fsl_qspi, false, NOR_CASES);
+DRIVER_SUITE(stm32_qspi, false, NOR_CASES, KUNIT_CASE(driver_polls));
+DRIVER_SUITE(stm32_ospi, false, NOR_CASES, KUNIT_CASE(driver_polls));
+DRIVER_SUITE(fspi_nand, true, NAND_CASES);
+DRIVER_SUITE(fsl_qspi_nand, true, NAND_CASES);
+DRIVER_SUITE(stm32_qspi_nand, true, NAND_CASES);

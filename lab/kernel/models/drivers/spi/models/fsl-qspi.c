@@ -303,18 +303,26 @@ static void fsl_qspi_window(struct model *m, void *buf, unsigned int offset, siz
 		model_exec(m, &op);
 }
 
+#define FSL_QSPI_MODEL					\
+	.clks = 2,	\
+	.state_size = sizeof(struct fsl_qspi_state),	\
+	.big_endian = true,	\
+	.small_read = 64,	\
+	.big_read = 1024,	\
+	.reset = fsl_qspi_reset,	\
+	.read = fsl_qspi_read,	\
+	.write = fsl_qspi_write,	\
+	.starts = fsl_qspi_starts,	\
+	.finish = fsl_qspi_finish,	\
+	.irq = fsl_qspi_irq,	\
+	.window = fsl_qspi_window
+
 const struct model_ops fsl_qspi_model = {
 	.name = "fsl-qspi",
-	.clks = 2,
-	.state_size = sizeof(struct fsl_qspi_state),
-	.big_endian = true,
-	.small_read = 64,
-	.big_read = 1024,
-	.reset = fsl_qspi_reset,
-	.read = fsl_qspi_read,
-	.write = fsl_qspi_write,
-	.starts = fsl_qspi_starts,
-	.finish = fsl_qspi_finish,
-	.irq = fsl_qspi_irq,
-	.window = fsl_qspi_window,
+	FSL_QSPI_MODEL,
+};
+
+const struct model_ops fsl_qspi_nand_model = {
+	.name = "fsl-qspi-nand",
+	FSL_QSPI_MODEL,
 };

@@ -337,17 +337,25 @@ static void fspi_window(struct model *m, void *buf, unsigned int offset, size_t 
 		model_exec(m, &op);
 }
 
+#define FSPI_MODEL					\
+	.clks = 2,	\
+	.state_size = sizeof(struct fspi),	\
+	.small_read = 256,	\
+	.big_read = 2048,	\
+	.reset = fspi_reset,	\
+	.read = fspi_read,	\
+	.write = fspi_write,	\
+	.starts = fspi_starts,	\
+	.finish = fspi_finish,	\
+	.irq = fspi_irq,	\
+	.window = fspi_window
+
 const struct model_ops fspi_model = {
 	.name = "fspi",
-	.clks = 2,
-	.state_size = sizeof(struct fspi),
-	.small_read = 256,
-	.big_read = 2048,
-	.reset = fspi_reset,
-	.read = fspi_read,
-	.write = fspi_write,
-	.starts = fspi_starts,
-	.finish = fspi_finish,
-	.irq = fspi_irq,
-	.window = fspi_window,
+	FSPI_MODEL,
+};
+
+const struct model_ops fspi_nand_model = {
+	.name = "fspi-nand",
+	FSPI_MODEL,
 };

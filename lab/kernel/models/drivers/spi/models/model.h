@@ -226,6 +226,9 @@ extern const struct model_ops fspi_model;
 extern const struct model_ops fsl_qspi_model;
 extern const struct model_ops stm32_qspi_model;
 extern const struct model_ops stm32_ospi_model;
+extern const struct model_ops fspi_nand_model;
+extern const struct model_ops fsl_qspi_nand_model;
+extern const struct model_ops stm32_qspi_nand_model;
 
 /* SPI NOR */
 
@@ -265,5 +268,43 @@ struct nor {
 };
 
 struct nor *nor_new(struct kunit *test, u32 size);
+void nor_announce_reset(struct nor *nor);
+
+/* SPI NAND */
+
+#define NAND_PAGE		2048
+#define NAND_RAW		(NAND_PAGE + 64)
+#define NAND_BLOCK_PAGES	64
+#define NAND_BLOCK		(NAND_BLOCK_PAGES * NAND_PAGE)
+#define NAND_PAGES		(1024 * NAND_BLOCK_PAGES)
+
+/**
+ * struct nand - a SPI NAND flash
+ * @flash:		for the controller
+ * @pages:		contents with OOB, NULL for pages that are erased
+ * @busy_polls:		status reads that show the flash busy, after each command that
+ *			takes time
+ * @hold_busy:		it stays busy until this is cleared
+ * @weak_page:		the page whose reads end with @weak_status
+ * @weak_status:	the ECC bits of the status
+ */
+struct nand {
+	struct flash flash;
+	u8 **pages;
+	unsigned int busy_polls;
+	bool hold_busy;
+	u32 weak_page;
+	u8 weak_status;
+
+	/* private: */
+	unsigned int busy;
+	u8 cache[NAND_RAW];
+	u8 status;
+	u8 lock;
+	u8 cfg;
+};
+
+struct nand *nand_new(struct kunit *test);
+const u8 *nand_page(struct nand *nand, u32 page);
 
 #endif /* _SPI_MODEL_H */

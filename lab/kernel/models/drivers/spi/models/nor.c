@@ -20,6 +20,7 @@ static const u8 nor_id[] = { 0x5c, 0x4d, 0x15, 0x01, 0x02, 0x03 };
 #define NOR_BFPT		0x30
 #define NOR_BFPT_DWORDS		16
 #define NOR_DUMMY		8
+#define NOR_4BYTE_MODES		(BIT(24) | BIT(14))
 
 static void nor_busy(struct nor *nor)
 {
@@ -243,8 +244,19 @@ static void nor_make_sfdp(struct nor *nor)
 	nor_set(nor, 11, ilog2(NOR_PAGE) << 4);
 	/* Quad enable is bit 6 of the status register. */
 	nor_set(nor, 15, FIELD_PREP(GENMASK(22, 20), 2));
-	/* B7h and E9h switch the number of address bytes; 66h, 99h reset. */
-	nor_set(nor, 16, BIT(24) | BIT(14) | BIT(12));
+	/* B7h and E9h switch the number of address bytes. */
+	nor_set(nor, 16, NOR_4BYTE_MODES);
+}
+
+/**
+ * nor_announce_reset() - let SFDP say that 66h, 99h reset the flash
+ * @nor:	it understands them in any case
+ *
+ * With this, spi-nor resets the flash when it is unbound.
+ */
+void nor_announce_reset(struct nor *nor)
+{
+	nor_set(nor, 16, NOR_4BYTE_MODES | BIT(12));
 }
 
 KUNIT_DEFINE_ACTION_WRAPPER(nor_vfree, vfree, const void *);

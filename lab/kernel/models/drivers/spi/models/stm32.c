@@ -400,6 +400,13 @@ const struct model_ops stm32_qspi_model = {
 	.window = stm32_window,
 };
 
+const struct model_ops stm32_qspi_nand_model = {
+	.name = "stm32-qspi-nand",
+	STM32_MODEL,
+	.big_read = 4096,
+	.window = stm32_window,
+};
+
 const struct model_ops stm32_ospi_model = {
 	.name = "stm32-ospi",
 	STM32_MODEL,
