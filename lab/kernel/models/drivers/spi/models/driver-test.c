@@ -507,12 +507,11 @@ static bool join(struct task_struct **task, struct completion *done)
 	return true;
 }
 
-static void unbind_at(struct kunit *test, enum way way, enum model_point point)
+static void unbind_bound(struct kunit *test, enum way way, enum model_point point)
 {
 	struct driver_test *t = test->priv;
 	struct erase_info erase = { .addr = SCRATCH };
 
-	bind(test);
 	erase.len = t->mtd->erasesize;
 	t->way = way;
 	t->point = point;
@@ -558,6 +557,37 @@ static void unbind_at(struct kunit *test, enum way way, enum model_point point)
 
 	bind(test);
 	expect_all_right(test, t->mtd);
+}
+
+static void unbind_at(struct kunit *test, enum way way, enum model_point point)
+{
+	bind(test);
+	unbind_bound(test, way, point);
+}
+
+/*
+ * The flash has come later than the controller: what the controller's driver made for
+ * it is given back before the controller is unregistered, if that is left to devres.
+ */
+static void unbind_late_flash_copy(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	struct flash *flash = t->m->flash;
+	struct device *dev;
+
+	/* Nobody answers when the controller comes. */
+	t->m->flash = NULL;
+	model_add_device(test, t->m);
+	KUNIT_ASSERT_TRUE(test, device_is_bound(&t->m->pdev->dev));
+	KUNIT_ASSERT_PTR_EQ(test, NULL, find_mtd());
+	t->m->flash = flash;
+	dev = bus_find_next_device(&spi_bus_type, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	t->spi = to_spi_device(dev);
+	KUNIT_ASSERT_EQ(test, 1, device_attach(dev));
+	t->mtd = find_mtd();
+	KUNIT_ASSERT_NOT_NULL(test, t->mtd);
+	unbind_bound(test, MTD_CONTROLLER, MODEL_COPY);
 }
 
 #define UNBIND_AT(_name, _way, _point)				\
@@ -755,6 +785,7 @@ static void driver_test_exit(struct kunit *test)
 	KUNIT_CASE(unbind_controller_running),				\
 	KUNIT_CASE(unbind_controller_done),				\
 	KUNIT_CASE(unbind_controller_copy),				\
+	KUNIT_CASE(unbind_late_flash_copy),				\
 	KUNIT_CASE_SLOW(unbind_random)
 
 #define NOR_CASES							\
@@ -799,6 +830,18 @@ DRIVER_SUITE(fspi, false, NOR_CASES);
 DRIVER_SUITE(fsl_qspi, false, NOR_CASES);
 DRIVER_SUITE(stm32_qspi, false, NOR_CASES, KUNIT_CASE(driver_polls));
 DRIVER_SUITE(stm32_ospi, false, NOR_CASES, KUNIT_CASE(driver_polls));
+/* Its driver has registers under a spinlock, where nothing can be stopped. */
+DRIVER_SUITE(npcm_fiu, false,
+	     KUNIT_CASE(driver_probes),
+	     KUNIT_CASE_SLOW(driver_reads),
+	     KUNIT_CASE_SLOW(driver_writes),
+	     KUNIT_CASE(driver_binds_again),
+	     KUNIT_CASE(driver_put_after_unbind),
+	     KUNIT_CASE(unbind_flash_copy),
+	     KUNIT_CASE(unbind_controller_copy),
+	     KUNIT_CASE(unbind_mem_copy),
+	     KUNIT_CASE(unbind_late_flash_copy),
+	     KUNIT_CASE_SLOW(unbind_random));
 DRIVER_SUITE(fspi_nand, true, NAND_CASES);
 DRIVER_SUITE(fsl_qspi_nand, true, NAND_CASES);
 DRIVER_SUITE(stm32_qspi_nand, true, NAND_CASES);

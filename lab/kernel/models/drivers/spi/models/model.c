@@ -20,6 +20,7 @@
 #include <linux/reset-controller.h>
 #include <linux/slab.h>
 
+#include "../../of/of_private.h"
 #include "model.h"
 
 /* Regions and what the device tree refers to stay: they cannot be removed. */
@@ -299,6 +300,9 @@ static void model_window_part(struct model *m, void *buf, unsigned int offset, i
 
 	spin_lock_irqsave(&m->lock, flags);
 	model_check(m, "window", offset);
+	/* What begins after that, the kernel finds itself. */
+	if (!m->mapped[WINDOW])
+		model_fault(m, "the window was unmapped under a read");
 	if (m->ops->window) {
 		m->ops->window(m, buf, offset, size);
 	} else {
@@ -493,6 +497,23 @@ static struct device_node *model_node(const char *name)
 	return of_get_child_by_name(parent, name);
 }
 
+/* Overlays cannot have aliases, and some drivers want one. */
+static void model_add_alias(const char *node, const char *stem, int id)
+{
+	struct alias_prop *alias = kzalloc(struct_size(alias, stem, strlen(stem) + 1),
+					   GFP_KERNEL);
+
+	if (!alias)
+		return;
+	alias->np = model_node(node);
+	alias->alias = stem;
+	alias->id = id;
+	strcpy(alias->stem, stem);
+	mutex_lock(&of_mutex);
+	list_add_tail(&alias->link, &aliases_lookup);
+	mutex_unlock(&of_mutex);
+}
+
 OF_OVERLAY_DECLARE(models);
 
 /* Once, and for good: before the devices that need it there is nothing to undo. */
@@ -520,6 +541,7 @@ static int model_setup(struct model *m)
 	if (ret)
 		return ret;
 
+	model_add_alias("npcm-fiu", "fiu", 0);
 	np = model_node("interrupt-controller");
 	m->domain = irq_domain_create_linear(of_fwnode_handle(np), 1, &model_domain_ops, m);
 	if (!m->domain)

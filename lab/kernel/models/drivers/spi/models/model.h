@@ -226,6 +226,7 @@ extern const struct model_ops fspi_model;
 extern const struct model_ops fsl_qspi_model;
 extern const struct model_ops stm32_qspi_model;
 extern const struct model_ops stm32_ospi_model;
+extern const struct model_ops npcm_fiu_model;
 extern const struct model_ops fspi_nand_model;
 extern const struct model_ops fsl_qspi_nand_model;
 extern const struct model_ops stm32_qspi_nand_model;
