@@ -830,6 +830,9 @@ DRIVER_SUITE(fspi, false, NOR_CASES);
 DRIVER_SUITE(fsl_qspi, false, NOR_CASES);
 DRIVER_SUITE(stm32_qspi, false, NOR_CASES, KUNIT_CASE(driver_polls));
 DRIVER_SUITE(stm32_ospi, false, NOR_CASES, KUNIT_CASE(driver_polls));
+DRIVER_SUITE(cadence, false, NOR_CASES);
+DRIVER_SUITE(cadence_socfpga, false, NOR_CASES);
+DRIVER_SUITE(cadence_polled, false, NOR_CASES);
 /* Its driver has registers under a spinlock, where nothing can be stopped. */
 DRIVER_SUITE(npcm_fiu, false,
 	     KUNIT_CASE(driver_probes),

@@ -305,6 +305,7 @@ static void model_window_part(struct model *m, void *buf, unsigned int offset, i
 		model_fault(m, "the window was unmapped under a read");
 	if (m->ops->window) {
 		m->ops->window(m, buf, offset, size);
+		model_update_irq(m);
 	} else {
 		model_fault(m, "there is no window");
 		memset(buf, 0xff, size);
@@ -327,8 +328,16 @@ static void model_window_copy(void *priv, void *buf, unsigned int offset, int si
 
 static unsigned long model_window_read(void *priv, unsigned int offset, int size)
 {
+	struct model *m = priv;
+	unsigned long flags;
 	unsigned long val = 0;
+	bool copies;
 
+	spin_lock_irqsave(&m->lock, flags);
+	copies = m->ops->copies && m->ops->copies(m, MODEL_IN_WINDOW);
+	spin_unlock_irqrestore(&m->lock, flags);
+	if (copies)
+		model_block(m, MODEL_COPY);
 	model_window_part(priv, &val, offset, min_t(int, size, sizeof(val)));
 
 	return val;
@@ -337,7 +346,18 @@ static unsigned long model_window_read(void *priv, unsigned int offset, int size
 static void model_window_write(void *priv, unsigned int offset, int size,
 			       unsigned long val)
 {
-	model_fault(priv, "the window %#x was written", offset);
+	struct model *m = priv;
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->lock, flags);
+	model_check(m, "window", offset);
+	if (!m->ops->window_write) {
+		model_fault(m, "the window %#x was written", offset);
+	} else {
+		m->ops->window_write(m, offset, size, val);
+		model_update_irq(m);
+	}
+	spin_unlock_irqrestore(&m->lock, flags);
 }
 
 static void model_window_unmap(void *priv)

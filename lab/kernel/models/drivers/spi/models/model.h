@@ -35,6 +35,8 @@ struct platform_device;
 #define MODEL_CLKS		4
 #define MODEL_RESETS		2
 
+#define MODEL_IN_WINDOW		UINT_MAX
+
 /* Seconds that a test may leave an operation stopped */
 #define MODEL_TIMEOUT		(20 * HZ)
 
@@ -112,11 +114,13 @@ enum model_point {
  * @write:		as @read; calls model_started() when an operation begins
  * @starts:		whether such a write would start an operation
  * @is_status:		whether a polling driver would read this to see an end
- * @copies:		whether such a read is in the middle of copying data
+ * @copies:		whether such a read is in the middle of copying data; with
+ *			%MODEL_IN_WINDOW, whether a read of the window is
  * @finish:		the operation that was started runs, and ends; returns whether
  *			an interrupt will tell the driver
  * @irq:		state of the interrupt line
  * @window:		read of the window
+ * @window_write:	write to the window, for those that take one
  *
  * All are called with the lock held.
  */
@@ -139,6 +143,7 @@ struct model_ops {
 	bool (*finish)(struct model *m);
 	bool (*irq)(struct model *m);
 	void (*window)(struct model *m, void *buf, unsigned int offset, size_t len);
+	void (*window_write)(struct model *m, unsigned int offset, int size, u32 val);
 };
 
 struct model_clk {
@@ -227,6 +232,9 @@ extern const struct model_ops fsl_qspi_model;
 extern const struct model_ops stm32_qspi_model;
 extern const struct model_ops stm32_ospi_model;
 extern const struct model_ops npcm_fiu_model;
+extern const struct model_ops cadence_model;
+extern const struct model_ops cadence_socfpga_model;
+extern const struct model_ops cadence_polled_model;
 extern const struct model_ops fspi_nand_model;
 extern const struct model_ops fsl_qspi_nand_model;
 extern const struct model_ops stm32_qspi_nand_model;
