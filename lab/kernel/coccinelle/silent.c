@@ -1,0 +1,43 @@
+// Examples on which scripts/coccinelle/free/spi_controller.cocci stays silent.
+
+static int good_probe(struct platform_device *pdev)
+{
+	struct device *dev = &pdev->dev;
+	int ret;
+
+	base = devm_platform_ioremap_resource(pdev, 0);
+	ret = devm_request_irq(dev, irq, handler, 0, "good", dev);
+	if (ret)
+		return ret;
+
+	return devm_spi_register_controller(dev, ctlr);
+}
+
+static int good_create(struct spi_mem_dirmap_desc *desc)
+{
+	base = ioremap(start, size);
+
+	return base ? 0 : -ENOMEM;
+}
+
+static const struct spi_controller_mem_ops good_ops = {
+	.dirmap_create = good_create,
+};
+
+static void good_remove(struct platform_device *pdev)
+{
+	dev_dbg(&pdev->dev, "bye\n");
+}
+
+static struct platform_driver good_driver = {
+	.probe = good_probe,
+	.remove = good_remove,
+};
+
+static void manual_remove(struct platform_device *pdev)
+{
+	pm_runtime_get_sync(&pdev->dev);
+	spi_unregister_controller(ctlr);
+	clk_disable_unprepare(clk);
+	pm_runtime_disable(&pdev->dev);
+}
