@@ -294,7 +294,7 @@ static const struct logic_iomem_region_ops model_regs_ops = {
 
 /* The window */
 
-static void model_window_part(struct model *m, void *buf, unsigned int offset, int size)
+static noinline void model_window_part(struct model *m, void *buf, unsigned int offset, int size)
 {
 	unsigned long flags;
 
@@ -308,7 +308,6 @@ static void model_window_part(struct model *m, void *buf, unsigned int offset, i
 		model_update_irq(m);
 	} else {
 		model_fault(m, "there is no window");
-		memset(buf, 0xff, size);
 	}
 	spin_unlock_irqrestore(&m->lock, flags);
 }
@@ -528,7 +527,7 @@ static void model_add_alias(const char *node, const char *stem, int id)
 	alias->np = model_node(node);
 	alias->alias = stem;
 	alias->id = id;
-	strcpy(alias->stem, stem);
+	memcpy(alias->stem, stem, strlen(stem) + 1);
 	mutex_lock(&of_mutex);
 	list_add_tail(&alias->link, &aliases_lookup);
 	mutex_unlock(&of_mutex);
@@ -594,7 +593,7 @@ static int model_setup(struct model *m)
 	spin_lock_init(&m->lock);
 	init_completion(&m->entered);
 	init_completion(&m->released);
-	for (i = 0; i < num_online_cpus(); i++) {
+	for (i = 0; i < ARRAY_SIZE(m->workers) && cpu_online(i); i++) {
 		struct kthread_worker *worker;
 
 		kthread_init_work(&m->irq_work[i], model_irq_work);
