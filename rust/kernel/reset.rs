@@ -306,7 +306,7 @@ mod tests {
             )
         }
 
-        unsafe extern "C" fn op<const OP: u32>(
+        extern "C" fn op<const OP: u32>(
             rcdev: *mut bindings::reset_controller_dev,
             id: usize,
         ) -> c_int {

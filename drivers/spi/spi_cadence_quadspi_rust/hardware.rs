@@ -21,7 +21,7 @@ use kernel::{
         Device, //
     },
     io::{
-        mem::ExclusiveIoMem,
+        mem::IoMem,
         poll::read_poll_timeout,
         Io, //
     },
@@ -81,7 +81,7 @@ impl Clocks {
 /// Dropping it switches the controller off, unmaps the registers and stops the clocks, in this
 /// order.
 pub(crate) struct Hardware<'a> {
-    regs: ExclusiveIoMem<'a, SIZE>,
+    regs: IoMem<'a, SIZE>,
     clocks: Clocks,
     _resets: [Option<ResetControl>; 2],
 }
@@ -93,7 +93,9 @@ impl<'a> Hardware<'a> {
         let request = pdev.io_request_by_index(0).ok_or(ENODEV)?;
         let this = Self {
             clocks: Clocks::enable(dev)?,
-            regs: request.iomap_exclusive_sized::<SIZE>()?,
+            // Not for itself alone: `ExclusiveIoMem` releases the region where the resources of
+            // devices from the device tree are not, and cannot have it again.
+            regs: request.iomap_sized::<SIZE>()?,
             _resets: [
                 ResetControl::get_optional_exclusive(dev, Some(c"qspi"))?,
                 ResetControl::get_optional_exclusive(dev, Some(c"qspi-ocp"))?,
@@ -107,7 +109,7 @@ impl<'a> Hardware<'a> {
         Ok(this)
     }
 
-    pub(crate) fn regs(&self) -> &ExclusiveIoMem<'a, SIZE> {
+    pub(crate) fn regs(&self) -> &IoMem<'a, SIZE> {
         &self.regs
     }
 

@@ -212,8 +212,8 @@ pub trait Operations: Sized + 'static {
 
     /// Whether the controller can do an operation that the core finds nothing wrong with.
     ///
-    /// By default, it can. There is no need to repeat what the core has checked: wires, frequencies
-    /// and capabilities.
+    /// By default, it can. There is no need to repeat what the core has checked: wires,
+    /// capabilities and frequencies.
     ///
     /// Context: may sleep, inside the gate; other operations may run at the same time.
     fn supports_op<'a>(this: &InFlight<'a, Self>, device: &Device, op: &OpTemplate) -> bool {
