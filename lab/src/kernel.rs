@@ -265,7 +265,7 @@ fn source_tree(lab: &Lab, source: &Source, variant: &Variant) -> Result<Tree> {
             }
         }
         Variant::Tree => {
-            let (id, dirty) = series::tree_state(paths, &source)?;
+            let (id, dirty) = series::tree_state(paths, source)?;
             Tree {
                 dir: paths.linux(),
                 id,

@@ -58,6 +58,9 @@ pub struct Args {
     /// A file of lab/data/machines/
     #[arg(long, default_value = "amd-versal-virt")]
     machine: String,
+    /// Another driver of the controller than C's, as the machine names it
+    #[arg(long, value_name = "NAME")]
+    driver: Option<String>,
     /// Only this scenario (a file of lab/data/scenarios/)
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
@@ -216,7 +219,7 @@ impl Pair<'_> {
 }
 
 fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
-    let machine = Machine::load(&lab.paths, &args.machine)?;
+    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
     let scenarios = match &args.scenario {
         Some(name) => vec![Scenario::load(&lab.paths, name)?],
         None => Scenario::load_all(&lab.paths)?,

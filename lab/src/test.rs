@@ -61,7 +61,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 9] = [
+    let parts: [Part; 10] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
@@ -71,6 +71,10 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
         ("inside", &|| Ok(one("inside", run_inside(lab)?))),
         ("restart", &|| Ok(one("restart", run_restart(lab)?))),
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
+        ("demo of the Rust driver", &|| {
+            let name = "demo of the Rust driver";
+            Ok(one(name, run_rust_demo(lab, &args)?))
+        }),
     ];
     for (name, part) in parts {
         let counts = match part() {
@@ -235,7 +239,7 @@ fn run_inside(lab: &Lab) -> Result<Count> {
 
 /// The scenario that is not one of the demo's: it ends with the machine.
 fn run_restart(lab: &Lab) -> Result<Count> {
-    let machine = Machine::load(&lab.paths, "amd-versal-virt")?;
+    let machine = Machine::load(&lab.paths, "amd-versal-virt")?.with_driver(None)?;
     let scenario = Scenario::load(&lab.paths, "restart-under-read")?;
     let variant = Variant::Series { upto: None };
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
@@ -265,8 +269,23 @@ fn run_restart(lab: &Lab) -> Result<Count> {
     Ok(count)
 }
 
+/// The demo as it is without arguments, but for the cycles.
 fn run_demo(lab: &Lab, args: &Args) -> Result<Count> {
-    let outcome = demo::demonstrate(lab, &demo::Args::with_cycles(args.cycles))?;
+    demonstrate(lab, &demo::Args::with_cycles(args.cycles))
+}
+
+/// The same with the driver in Rust, for the binding that the report is about.
+fn run_rust_demo(lab: &Lab, args: &Args) -> Result<Count> {
+    let args = demo::Args {
+        driver: Some("rust".to_owned()),
+        compatible: Some("intel,socfpga-qspi".to_owned()),
+        ..demo::Args::with_cycles(args.cycles)
+    };
+    demonstrate(lab, &args)
+}
+
+fn demonstrate(lab: &Lab, args: &demo::Args) -> Result<Count> {
+    let outcome = demo::demonstrate(lab, args)?;
     let good = outcome.good();
     Ok(Count {
         passed: good,
