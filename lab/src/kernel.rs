@@ -44,6 +44,8 @@ pub enum Variant {
     Mutant,
     /// One of the above with code on top that is never mailed.
     Overlaid { stock: bool },
+    /// One of the above with a benchmark of lab/kernel/bench/ on top.
+    Bench,
 }
 
 impl fmt::Display for Variant {
@@ -56,6 +58,7 @@ impl fmt::Display for Variant {
             Self::Mutant => f.pad("mutant"),
             Self::Overlaid { stock: false } => f.pad("overlaid"),
             Self::Overlaid { stock: true } => f.pad("overlaid-stock"),
+            Self::Bench => f.pad("bench"),
         }
     }
 }
@@ -67,6 +70,7 @@ pub struct Kernel {
     pub config: String,
     pub arch: Arch,
     pub image: PathBuf,
+    pub build_dir: PathBuf,
     pub source_dir: PathBuf,
     /// `7.3.4`, what `uname -r` says.
     pub release: String,
@@ -272,7 +276,7 @@ fn source_tree(lab: &Lab, source: &Source, variant: &Variant) -> Result<Tree> {
                 dirty,
             }
         }
-        Variant::Mutant | Variant::Overlaid { .. } => {
+        Variant::Mutant | Variant::Overlaid { .. } | Variant::Bench => {
             bail!("a {variant} kernel is built on top of another source")
         }
     })
@@ -337,6 +341,24 @@ pub fn build_on(
         config_name,
         &config,
     )
+}
+
+/// Builds the tree `dir`, in which the trees of all variants of a benchmark stand one
+/// after the other: make compiles what differs from the one before.
+pub fn build_bench(lab: &Lab, config_name: &str, dir: PathBuf, id: String) -> Result<Kernel> {
+    let config = config(&lab.paths, config_name)?;
+    let tree = Tree {
+        dir,
+        id,
+        dirty: false,
+    };
+    build_tree(lab, &Variant::Bench, tree, None, config_name, &config)
+}
+
+/// Names what a configuration asks for; another word in its fragments, another key.
+pub fn config_key(paths: &Paths, config_name: &str) -> Result<String> {
+    let config = config(paths, config_name)?;
+    Ok(key(&[&fragment(&wanted(paths, &config)?)]))
 }
 
 fn build_tree(
@@ -413,6 +435,7 @@ fn build_tree(
         config: config_name.to_owned(),
         arch,
         image: dir.join(image(arch)),
+        build_dir: dir.clone(),
         release: fs::read_to_string(&release)
             .with_context(|| format!("cannot read {}", release.display()))?
             .trim()

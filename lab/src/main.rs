@@ -1,6 +1,7 @@
 //! `cargo lab`: builds, boots and judges the kernels of this repository.
 
 mod apt;
+mod bench;
 mod check;
 mod compile_fail;
 mod console;
@@ -18,6 +19,7 @@ mod ktap;
 mod kunit;
 mod lint;
 mod machine;
+mod measured;
 mod mutants;
 mod overlay;
 mod paths;
@@ -90,6 +92,7 @@ enum Verb {
     Inside(inside::Args),
     CompileFail(compile_fail::Args),
     Soak(soak::Args),
+    Bench(bench::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
     /// Makes linux/ with the series as commits on the branch `series`; the tag `base`
@@ -203,6 +206,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Inside(args) => inside::run(&open()?, args),
         Verb::CompileFail(args) => compile_fail::run(&open()?, args),
         Verb::Soak(args) => soak::run(&open()?, args),
+        Verb::Bench(args) => bench::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Build(args) => kernel::build_verb(&open()?, args),

@@ -593,6 +593,44 @@ pub fn checkout_overlay(
     Ok((dir, id))
 }
 
+/// Makes `out/src/bench` the commit `below` of `repository`, or that of the stock tree,
+/// with `patches` applied and `files` (path, contents) added on top. Files that stay as
+/// they are keep their times.
+pub fn checkout_bench(
+    paths: &Paths,
+    ui: &Ui,
+    source: &Source,
+    (repository, below): (&Path, &str),
+    patches: &[Vec<u8>],
+    files: &[(&str, Vec<u8>)],
+) -> Result<(PathBuf, String)> {
+    let dir = tree_on_top(paths, source, "bench", repository, below)?;
+    populate(ui, source, &dir, Files::Linked)?;
+    let _ = fs::remove_file(dir.join(".git/index.lock"));
+    git::run(&dir, ["checkout", "--quiet", "--force", "--detach", below])?;
+    for patch in patches {
+        let (applies, said) = feed(git::git(&dir).args(["apply", "--index", "-"]), patch)?;
+        if !applies {
+            bail!(
+                "a patch of the benchmark does not apply:\n{}",
+                said.trim_end()
+            );
+        }
+    }
+    for (path, contents) in files {
+        let file = dir.join(path);
+        // It may be linked to the stock tree's, which is not to change.
+        if file.exists() {
+            bail!("{path} is in the kernel already");
+        }
+        fs::write(&file, contents).with_context(|| format!("cannot write {}", file.display()))?;
+        git::run(&dir, ["add", path])?;
+    }
+    git::run(&dir, ["commit", "--quiet", "--message=bench"])?;
+    let id = git::line(&dir, ["rev-parse", "HEAD"])?;
+    Ok((dir, id))
+}
+
 /// A repository in out/src that has the commit `below` of `repository`.
 fn tree_on_top(
     paths: &Paths,
