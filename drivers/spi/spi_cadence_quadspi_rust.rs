@@ -19,10 +19,11 @@
 //!
 //! | compatible | what is special | exercised on |
 //! |---|---|---|
-//! | `cdns,qspi-nor`, `intel,lgm-qspi` | nothing | QEMU's model |
+//! | `cdns,qspi-nor` | nothing | QEMU's model |
 //! | `intel,socfpga-qspi` | no short reads by STIG, slow SRAM, no auto-poll | QEMU's model |
 //! | `amd,pensando-elba-qspi` | dummy read between register and FIFO writes | QEMU's model |
 //! | `mobileye,eyeq5-ospi` | reads by polling, no auto-poll, octal | QEMU's model, one wire |
+//! | `intel,lgm-qspi` | nothing the C driver knows of | left out: not run |
 //! | `ti,k2g-qspi`, `ti,am654-ospi` | direct access, write delay | left out |
 //! | `renesas,rzn1-qspi` | direct access only, write protection | left out |
 //! | `starfive,jh7110-qspi` | another reset line | left out |
@@ -212,7 +213,6 @@ kernel::of_device_table!(
     [
         (of::DeviceId::new(c"amd,pensando-elba-qspi"), &variant::ELBA),
         (of::DeviceId::new(c"cdns,qspi-nor"), &variant::CADENCE),
-        (of::DeviceId::new(c"intel,lgm-qspi"), &variant::CADENCE),
         (of::DeviceId::new(c"intel,socfpga-qspi"), &variant::SOCFPGA),
         (of::DeviceId::new(c"mobileye,eyeq5-ospi"), &variant::EYEQ5),
     ]

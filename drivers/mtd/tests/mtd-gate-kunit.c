@@ -581,7 +581,7 @@ static void mtd_gate_shutdown(struct kunit *test)
 static void mtd_gate_refused_leave(struct kunit *test)
 {
 	struct mtd_fake *fake = mtd_fake_new(test, NULL);
-	struct mtd_fake_thread *unregister;
+	struct mtd_fake_thread *shutdown, *unregister;
 	struct mtd_file file, other;
 	struct mtd_info *part;
 
@@ -596,7 +596,10 @@ static void mtd_gate_refused_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_enter(&file));
 	put_mtd_device(part);
 
-	mtd_device_shutdown(fake->mtd);
+	/* In threads, because these would wait for who has stayed. */
+	shutdown = mtd_fake_start(fake, mtd_gate_shutdown_fn, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, shutdown);
+	KUNIT_ASSERT_TRUE(test, mtd_fake_join(shutdown));
 	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_run_read(fake, fake->mtd));
 	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_gate_file_enter(&other));
 
