@@ -199,11 +199,7 @@ impl mem::Operations for CadenceQspi {
     }
 
     fn name(parent: &device::Device<Bound>, device: &spi::Device) -> Result<CString> {
-        Ok(CString::try_from_fmt(fmt!(
-            "{}.{}",
-            parent.name(),
-            device.chip_select()
-        ))?)
+        CString::try_from_fmt(fmt!("{}.{}", parent.name(), device.chip_select()))
     }
 }
 

@@ -231,11 +231,7 @@ impl mem::Operations for Fake {
     }
 
     fn name(parent: &device::Device<Bound>, device: &Device) -> Result<CString> {
-        Ok(CString::try_from_fmt(fmt!(
-            "{}.{}",
-            parent.name(),
-            device.chip_select()
-        ))?)
+        CString::try_from_fmt(fmt!("{}.{}", parent.name(), device.chip_select()))
     }
 }
 
@@ -275,7 +271,7 @@ impl Stale {
             *to = *from;
         }
         // Board information has 32 bits for this; the controller decides what is allowed.
-        info.mode = Modes::from(Mode::RxOctal | Mode::TxOctal).into();
+        info.mode = (Mode::RxOctal | Mode::TxOctal).into();
 
         let mut raw: bindings::spi_mem = pin_init::zeroed();
         // SAFETY: The controller is registered.
@@ -419,7 +415,7 @@ fn driver<T: driver::RegistrationOps + 'static>(
 }
 
 #[macros::kunit_tests(rust_spi_mem)]
-mod tests {
+mod cases {
     use super::*;
 
     #[test]
