@@ -349,8 +349,8 @@ static void driver_put_after_unbind(struct kunit *test)
 	strscpy(name, t->mtd->name);
 	kunit_info(test, "UNBIND\n");
 	unbind(t, MTD_CONTROLLER);
-	KUNIT_EXPECT_STREQ(test, name, t->mtd->name);
 	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
+	KUNIT_EXPECT_STREQ(test, name, t->mtd->name);
 	put_mtd(t);
 	bind(test);
 	expect_all_right(test, t->mtd);
