@@ -19,6 +19,7 @@ use crate::process::{self, Running};
 use crate::series;
 use crate::source::Source;
 use crate::toolchain::{Bind, key};
+use crate::ui;
 
 /// Measure
 #[derive(Debug, clap::Args)]
@@ -544,15 +545,6 @@ fn compared(value: u64, with: Option<u64>) -> String {
     }
 }
 
-fn new_table(header: Vec<String>) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_preset(comfy_table::presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_header(header);
-    table
-}
-
 /// What is printed: what each variant is, and a table in three parts.
 fn print(results: &Results) -> String {
     let none = results.rows.iter().find(|it| it.variant == NONE);
@@ -565,7 +557,7 @@ fn print(results: &Results) -> String {
     let operations = || OPERATIONS.iter();
     let mut header = vec!["variant".to_owned()];
     header.extend(operations().map(|(_, title)| (*title).to_owned()));
-    let mut table = new_table(header);
+    let mut table = ui::grid(header);
     for row in &results.rows {
         let mut cells = vec![row.variant.clone()];
         cells.extend(operations().map(|(op, _)| {
@@ -587,7 +579,7 @@ fn print(results: &Results) -> String {
     );
     let mut header = vec!["variant".to_owned()];
     header.extend(operations().take(4).map(|(_, title)| (*title).to_owned()));
-    let mut table = new_table(header);
+    let mut table = ui::grid(header);
     for row in &results.rows {
         let mut cells = vec![row.variant.clone()];
         cells.extend(operations().take(4).map(|(op, _)| {
@@ -605,7 +597,7 @@ fn print(results: &Results) -> String {
     text.push_str(&table.to_string());
 
     text.push_str("\n\nUnregistering, microseconds, mean of 50, nobody inside; memory, bytes:\n");
-    let mut table = new_table(
+    let mut table = ui::grid(
         [
             "variant, how it waits",
             "SPI arm64",

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde::Serialize;
 
 use crate::image::write_whole;
@@ -18,6 +18,7 @@ use crate::paths::Paths;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
 use crate::scenario::Scenario;
+use crate::ui;
 use crate::verdict::Verdict;
 
 /// Boots of one stock row before it stays inconclusive.
@@ -300,18 +301,13 @@ fn from_clone(lab: &Lab, path: &Path) -> String {
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100)
-        .set_header([
-            "compatible",
-            "scenario",
-            "kernel",
-            "verdict",
-            "first splat, or cycles",
-        ]);
+    let mut table = ui::table([
+        "compatible",
+        "scenario",
+        "kernel",
+        "verdict",
+        "first splat, or cycles",
+    ]);
     for row in rows {
         let mut verdict = row.verdict.name().to_owned();
         if row.boots > 1 {

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -21,7 +21,7 @@ use crate::process;
 use crate::series::{self, Fit};
 use crate::source::{BASE, Source, keep_kernel_ignores};
 use crate::toolchain::{finish, temporary};
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// What `--linux` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,12 +347,7 @@ pub fn report(paths: &Paths, ui: &Ui, given: &Path) -> Result<ExitCode> {
 }
 
 fn table(fits: &[(String, Fit)]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100)
-        .set_header(["patch", "result"]);
+    let mut table = ui::table(["patch", "result"]);
     for (name, fit) in fits {
         table.add_row([name.clone(), fit.to_string()]);
     }

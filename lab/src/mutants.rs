@@ -352,11 +352,7 @@ fn survived(target: &Target, ran: &Ran) -> Option<String> {
 
 /// The table that `soak` prints.
 pub fn table(results: &Results) -> String {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_preset(comfy_table::presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_header(["mutant", "must fail", "result", "time"]);
+    let mut table = ui::grid(["mutant", "must fail", "result", "time"]);
     for row in &results.rows {
         table.add_row([
             row.mutant.clone(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,6 +19,7 @@ use crate::process;
 use crate::qemu::{self, Bench, Job};
 use crate::scenario::Scenario;
 use crate::toolchain::key;
+use crate::ui;
 use crate::verdict::Verdict;
 
 /// Run what takes long, for as long as asked: all mutants, then the demo's cycles
@@ -370,20 +371,15 @@ fn boot(
 }
 
 fn table(pairs: &[Pair], boots: &[Boot]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100)
-        .set_header([
-            "compatible",
-            "scenario",
-            "cycles",
-            "seeds",
-            "interrupted",
-            "longest",
-            "result",
-        ]);
+    let mut table = ui::table([
+        "compatible",
+        "scenario",
+        "cycles",
+        "seeds",
+        "interrupted",
+        "longest",
+        "result",
+    ]);
     for pair in pairs {
         let own: Vec<&Boot> = boots.iter().filter(|boot| pair.has(boot)).collect();
         let failed: Vec<String> = own

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use comfy_table::{ContentArrangement, Row, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Where progress goes. Cheap to clone; steps may overlap.
@@ -126,6 +127,27 @@ pub fn duration(time: Duration) -> String {
     } else {
         format!("{} min {:02} s", seconds / 60, seconds % 60)
     }
+}
+
+/// A table of few lines, some of them long: 100 columns wide, and borders outside only.
+pub fn table(header: impl Into<Row>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100)
+        .set_header(header);
+    table
+}
+
+/// A table of many short cells: as wide as the terminal, with lines between columns.
+pub fn grid(header: impl Into<Row>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::kernel::{self, Lab, Variant};
 use crate::ktap::Status;
 use crate::overlay::Overlay;
 use crate::paths::Paths;
+use crate::ui;
 
 /// The configuration, and the name of its list.
 const CONFIG: &str = "um-stock";
@@ -167,11 +168,7 @@ pub fn run(lab: &Lab, filter: Option<&str>) -> Result<ExitCode> {
     let kernel = kernel::build_overlaid(lab, &Variant::Stock, &overlay, CONFIG)?;
 
     let step = lab.ui.step("KUnit tests on the stock kernel");
-    let mut table = comfy_table::Table::new();
-    table
-        .load_preset(comfy_table::presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_header(["test", "must", "stock"]);
+    let mut table = ui::grid(["test", "must", "stock"]);
     let mut wrong = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         step.note(format!("{} of {}: {}", index + 1, list.len(), entry.name));
