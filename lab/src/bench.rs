@@ -427,7 +427,7 @@ impl<'a> Bench<'a> {
     /// One CPU that executes one instruction a nanosecond, and skips the time in which
     /// it has nothing to do.
     fn qemu(&self, dir: &Path) -> Result<Command> {
-        let machine = Machine::load(&self.lab.paths, MACHINE)?;
+        let machine = Machine::load(&self.lab.paths, MACHINE, None)?;
         let compatible = machine
             .compatible
             .first()

@@ -63,6 +63,7 @@ impl Args {
         qemu::check_names(
             paths,
             &self.machine,
+            self.driver.as_deref(),
             self.compatible.as_deref(),
             self.scenario.as_deref(),
         )
@@ -152,7 +153,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
 
 /// Makes every row, prints the table and writes out/demo.json.
 pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
-    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
+    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
     let compatibles: Vec<&Compatible> = match &args.compatible {
         Some(name) => vec![machine.compatible(name)?],
         None => machine.compatible.iter().collect(),

@@ -91,7 +91,7 @@ pub struct Row {
 
 /// Boots all; the console of one that is not as it should be is shown.
 pub fn all(lab: &Lab, tree: bool) -> Result<Vec<Row>> {
-    let machine = Machine::load(&lab.paths, MACHINE)?.with_driver(None)?;
+    let machine = Machine::load(&lab.paths, MACHINE, None)?;
     let kernel = build(lab, tree, &machine, &[])?;
     let bench = Bench::prepare(lab, &machine, &kernel, 1)?;
     let mut rows = Vec::new();
@@ -112,7 +112,7 @@ pub fn all(lab: &Lab, tree: bool) -> Result<Vec<Row>> {
 
 /// As [`all`], with a mutant in each boot: good is what lockdep does not say.
 fn all_mutants(lab: &Lab, tree: bool) -> Result<Vec<Row>> {
-    let machine = Machine::load(&lab.paths, MACHINE)?.with_driver(None)?;
+    let machine = Machine::load(&lab.paths, MACHINE, None)?;
     let mut rows = Vec::new();
     for what in What::REPORTED {
         let kernel = build(lab, tree, &machine, &[&format!("mutant-{}", what.word())])?;

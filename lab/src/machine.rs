@@ -31,6 +31,9 @@ pub struct Machine {
     pub device_tree: DeviceTree,
     /// Each is a device tree of its own.
     pub compatible: Vec<Compatible>,
+    /// Those that are run with other drivers only.
+    #[serde(skip)]
+    others: Vec<Compatible>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -69,44 +72,46 @@ pub struct Compatible {
 }
 
 impl Machine {
-    pub fn load(paths: &Paths, name: &str) -> Result<Self> {
+    /// The machine with a kernel that has the driver `driver`, or C's by default, and
+    /// with the bindings that are run with it.
+    pub fn load(paths: &Paths, name: &str, driver: Option<&str>) -> Result<Self> {
         let mut machine: Self = load_named(&paths.data().join("machines"), "machine", name)?;
         name.clone_into(&mut machine.name);
+        if let Some(driver) = driver {
+            let Some(found) = machine.driver.get(driver) else {
+                if machine.driver.is_empty() {
+                    bail!("{name} has no driver '{driver}', only C's");
+                }
+                let known: Vec<_> = machine.driver.keys().map(String::as_str).collect();
+                bail!(
+                    "{name} has no driver '{driver}'; it has: {}",
+                    known.join(", ")
+                );
+            };
+            machine.kernel_config.clone_from(&found.kernel_config);
+        }
+        let own = |it: &Compatible| it.driver.is_none() || it.driver.as_deref() == driver;
+        (machine.compatible, machine.others) = machine.compatible.into_iter().partition(own);
         if machine.compatible.is_empty() {
             bail!("machine {name} names no compatible");
         }
         Ok(machine)
     }
 
-    /// The machine with a kernel that has the driver `name`, or C's by default, and with
-    /// the bindings that are run with it.
-    pub fn with_driver(mut self, name: Option<&str>) -> Result<Self> {
-        if let Some(name) = name {
-            let Some(driver) = self.driver.get(name) else {
-                let known: Vec<_> = self.driver.keys().map(String::as_str).collect();
-                bail!(
-                    "{} has no driver '{name}'; it has: {}",
-                    self.name,
-                    known.join(", ")
-                );
-            };
-            self.kernel_config.clone_from(&driver.kernel_config);
-        }
-        self.compatible
-            .retain(|it| it.driver.is_none() || it.driver.as_deref() == name);
-        Ok(self)
-    }
-
     pub fn compatible(&self, name: &str) -> Result<&Compatible> {
-        let found = self.compatible.iter().find(|it| it.name == name);
-        found.with_context(|| {
-            let known: Vec<_> = self.compatible.iter().map(|it| it.name.as_str()).collect();
-            format!(
-                "{} has no compatible '{name}'; it has: {}",
-                self.name,
-                known.join(", ")
-            )
-        })
+        if let Some(found) = self.compatible.iter().find(|it| it.name == name) {
+            return Ok(found);
+        }
+        let other = self.others.iter().find(|it| it.name == name);
+        if let Some(driver) = other.and_then(|it| it.driver.as_deref()) {
+            bail!("{name} is run with --driver {driver} only");
+        }
+        let known: Vec<_> = self.compatible.iter().map(|it| it.name.as_str()).collect();
+        bail!(
+            "{} has no compatible '{name}'; it has: {}",
+            self.name,
+            known.join(", ")
+        )
     }
 }
 
@@ -158,41 +163,46 @@ mod tests {
         let names = names(&paths().data().join("machines"))?;
         assert!(names.iter().any(|it| it == "amd-versal-virt"));
         for name in names {
-            Machine::load(&paths(), &name)?;
+            let machine = Machine::load(&paths(), &name, None)?;
+            for driver in machine.driver.keys() {
+                Machine::load(&paths(), &name, Some(driver))?;
+            }
         }
         Ok(())
     }
 
+    fn refused(result: Result<impl Sized>) -> String {
+        let error = result.map(drop).map_err(|error| format!("{error:#}"));
+        error.err().unwrap_or_default()
+    }
+
     #[test]
     fn a_wrong_name_lists_the_known_ones() {
-        let error = Machine::load(&paths(), "pdp11").map_err(|error| format!("{error:#}"));
-        let text = error.err().unwrap_or_default();
+        let text = refused(Machine::load(&paths(), "pdp11", None));
         assert!(text.contains("unknown machine 'pdp11'"), "{text}");
         assert!(text.contains("amd-versal-virt"), "{text}");
+        let text = refused(Machine::load(&paths(), "amd-versal-virt", Some("ada")));
+        assert!(text.contains("no driver 'ada'; it has: rust"), "{text}");
     }
 
     #[test]
     fn a_driver_has_its_own_kernel_and_bindings() -> Result<()> {
-        let machine = Machine::load(&paths(), "amd-versal-virt")?;
-        let c = machine.clone().with_driver(None)?;
-        let rust = machine.clone().with_driver(Some("rust"))?;
+        let c = Machine::load(&paths(), "amd-versal-virt", None)?;
+        let rust = Machine::load(&paths(), "amd-versal-virt", Some("rust"))?;
         assert_ne!(c.kernel_config, rust.kernel_config);
-        assert!(c.compatible("mobileye,eyeq5-ospi").is_err());
+        let text = refused(c.compatible("mobileye,eyeq5-ospi"));
+        assert!(text.contains("with --driver rust only"), "{text}");
         assert!(rust.compatible("mobileye,eyeq5-ospi").is_ok());
         assert!(rust.compatible("cdns,qspi-nor").is_ok());
-        let error = machine
-            .with_driver(Some("ada"))
-            .map_err(|error| error.to_string());
-        assert!(error.is_err_and(|text| text.contains("it has: rust")));
         Ok(())
     }
 
     #[test]
     fn a_wrong_compatible_lists_those_of_the_machine() -> Result<()> {
-        let machine = Machine::load(&paths(), "amd-versal-virt")?;
+        let machine = Machine::load(&paths(), "amd-versal-virt", None)?;
         assert!(machine.compatible("cdns,qspi-nor").is_ok());
-        let error = machine.compatible("x").map_err(|error| error.to_string());
-        assert!(error.is_err_and(|text| text.contains("intel,socfpga-qspi")));
+        let text = refused(machine.compatible("x"));
+        assert!(text.contains("intel,socfpga-qspi"), "{text}");
         Ok(())
     }
 }

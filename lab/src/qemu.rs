@@ -423,25 +423,31 @@ pub struct BootArgs {
 impl BootArgs {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
-        let compatible = self.compatible.as_deref();
-        check_names(paths, &self.machine, compatible, self.scenario.as_deref())
+        check_names(
+            paths,
+            &self.machine,
+            self.driver.as_deref(),
+            self.compatible.as_deref(),
+            self.scenario.as_deref(),
+        )
     }
 }
 
-/// Fails when there is no such machine, binding or scenario.
+/// Fails when there is no such machine, driver, binding or scenario.
 pub fn check_names(
     paths: &Paths,
     machine: &str,
+    driver: Option<&str>,
     compatible: Option<&str>,
     scenario: Option<&str>,
 ) -> Result<()> {
-    let machine = Machine::load(paths, machine)?;
+    let machine = Machine::load(paths, machine, driver)?;
     pick(&machine, compatible)?;
     scenario.map_or(Ok(()), |name| Scenario::load(paths, name).map(drop))
 }
 
 pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
-    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
+    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
     let scenario = args
         .scenario
@@ -561,12 +567,18 @@ pub struct ShellArgs {
 impl ShellArgs {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
-        check_names(paths, &self.machine, self.compatible.as_deref(), None)
+        check_names(
+            paths,
+            &self.machine,
+            self.driver.as_deref(),
+            self.compatible.as_deref(),
+            None,
+        )
     }
 }
 
 pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
-    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
+    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
     let variant = args.which.variant();
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;

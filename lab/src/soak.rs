@@ -76,8 +76,13 @@ pub struct Args {
 impl Args {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
-        let (compatible, scenario) = (self.compatible.as_deref(), self.scenario.as_deref());
-        qemu::check_names(paths, &self.machine, compatible, scenario)
+        qemu::check_names(
+            paths,
+            &self.machine,
+            self.driver.as_deref(),
+            self.compatible.as_deref(),
+            self.scenario.as_deref(),
+        )
     }
 }
 
@@ -220,7 +225,7 @@ impl Pair<'_> {
 }
 
 fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
-    let machine = Machine::load(&lab.paths, &args.machine)?.with_driver(args.driver.as_deref())?;
+    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
     let scenarios = match &args.scenario {
         Some(name) => vec![Scenario::load(&lab.paths, name)?],
         None => Scenario::load_all(&lab.paths)?,
@@ -435,7 +440,7 @@ mod tests {
     #[test]
     fn a_later_call_goes_on() -> Result<()> {
         let paths = Paths::find()?;
-        let machine = Machine::load(&paths, "amd-versal-virt")?;
+        let machine = Machine::load(&paths, "amd-versal-virt", None)?;
         let scenario = Scenario::load(&paths, "flash-unbind")?;
         let pair = Pair {
             compatible: machine.compatible("cdns,qspi-nor")?,

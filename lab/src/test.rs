@@ -240,7 +240,7 @@ fn run_inside(lab: &Lab) -> Result<Count> {
 
 /// The scenario that is not one of the demo's: it ends with the machine.
 fn run_restart(lab: &Lab) -> Result<Count> {
-    let machine = Machine::load(&lab.paths, "amd-versal-virt")?.with_driver(None)?;
+    let machine = Machine::load(&lab.paths, "amd-versal-virt", None)?;
     let scenario = Scenario::load(&lab.paths, "restart-under-read")?;
     let variant = Variant::Series { upto: None };
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
