@@ -432,8 +432,9 @@ impl<'a> Bench<'a> {
             .compatible
             .first()
             .with_context(|| format!("machine {MACHINE} names no compatible"))?;
-        dtb::build(self.lab, &machine, compatible, dir)?;
-        Image::new(1, machine.flash.size).write(&dir.join("flash.bin"))?;
+        dtb::build(self.lab, &machine, compatible, &self.source.dir, dir)?;
+        let flash = machine.flash()?;
+        Image::new(1, flash.size).write(&dir.join("flash.bin"))?;
         let binds = [Bind::read_only(dir, "/boot/bench")];
         let mut qemu = self.lab.toolchain.command(&binds, machine.arch.qemu());
         qemu.env("TMPDIR", "/tmp/.")
@@ -447,13 +448,8 @@ impl<'a> Bench<'a> {
                 "console={} loglevel=7 panic=-1 panic_on_warn=1 oops=panic maxcpus=1",
                 machine.console
             ))
-            .arg("-drive")
-            .arg(format!(
-                "if=mtd,index={},format=raw,file=/boot/bench/flash.bin,snapshot=on",
-                machine.flash.drive_index
-            ))
-            .args(["-chardev", "stdio,id=console,signal=off"])
-            .args(["-serial", "chardev:console"]);
+            .args(Machine::drive(flash, "/boot/bench/flash.bin"))
+            .args(machine.serial());
         Ok(qemu)
     }
 

@@ -208,9 +208,22 @@ fn is_title(text: &str) -> bool {
 /// `fn+0x10/0x20` without what compilers add to names.
 fn function(text: &str) -> Option<String> {
     let found = pattern!(r"^([A-Za-z_][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+").captures(text)?;
-    let name = &found[1];
-    let plain = pattern!(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$").replace(name, "");
-    Some(plain.into_owned())
+    Some(plain(&found[1]))
+}
+
+fn plain(name: &str) -> String {
+    let added = pattern!(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$");
+    added.replace(name, "").into_owned()
+}
+
+/// A line of a 32-bit arm call trace, `fn from caller+0x10/0x20`: both.
+fn arm_frame(text: &str) -> Option<(String, String)> {
+    let found = pattern!(r"^([A-Za-z_][\w.$]*) from (.*)$").captures(text)?;
+    Some((plain(&found[1]), function(&found[2])?))
+}
+
+fn is_arm_exception(text: &str) -> bool {
+    pattern!(r"^(?:Exception stack\(0x|[0-9a-f]{4}: )").is_match(text)
 }
 
 #[derive(Default)]
@@ -246,7 +259,9 @@ impl SplatReader {
         let stack = &mut self.found[open.splat].stack;
         match open.trace {
             Trace::Before => {
-                if let Some(pc) = text.strip_prefix("pc : ").and_then(function) {
+                let pc = ["pc : ", "PC is at "];
+                let pc = pc.iter().find_map(|it| text.strip_prefix(it));
+                if let Some(pc) = pc.and_then(function) {
                     push_new(stack, pc);
                 } else if text.trim_start().eq_ignore_ascii_case("call trace:") {
                     open.trace = Trace::Inside;
@@ -256,6 +271,11 @@ impl SplatReader {
                 let frame = text.trim_start();
                 if let Some(name) = function(frame) {
                     push_new(stack, name);
+                } else if let Some((name, from)) = arm_frame(frame) {
+                    push_new(stack, name);
+                    push_new(stack, from);
+                } else if is_arm_exception(frame) {
+                    // The registers of an exception; its frames follow.
                 } else if !frame.starts_with("? ") && !frame.starts_with('<') {
                     open.trace = Trace::After;
                 }
@@ -359,6 +379,37 @@ mod tests {
         assert_eq!(console.splats.len(), 1);
         assert!(console.splats[0].title.starts_with("Unable to handle"));
         assert_eq!(console.splats[0].stack, ["spi_mem_exec_op", "mtd_read"]);
+    }
+
+    #[test]
+    fn arm_names_the_caller_in_each_line() {
+        let console = Console::parse(
+            "\
+[    5.0][   T91] Unable to handle kernel NULL pointer dereference at virtual address 00000000 when read
+[    5.1][   T91] [00000000] *pgd=00000000
+[    5.2][   T91] Internal error: Oops: 5 [#1] SMP ARM
+[    5.3][   T91] PC is at mutex_unlock+0x10/0x2c
+[    5.4][   T91] LR is at spi_mem_dirmap_read+0x10/0x2c
+[    5.5][   T91] Call trace: 
+[    5.6][   T91]  mutex_unlock from spi_mem_access_end+0x24/0x30
+[    5.7][   T91]  spi_mem_access_end from spi_mem_dirmap_read.isra.0+0x9c/0x124
+[    5.8][   T91]  __irq_svc from spi_nor_read+0x1/0x2
+[    5.9][   T91] Exception stack(0xf0c39e58 to 0xf0c39ea0)
+[    6.0][   T91] 9e40:                                                       c28b4000 00000000
+[    6.1][   T91]  ret_fast_syscall from 0xbec10c00
+[    6.2][   T91]  mtd_read from mtdchar_read+0x1/0x2
+[    6.3][   T91] ---[ end trace 0000000000000000 ]---
+",
+        );
+        assert_eq!(console.splats.len(), 1);
+        let stack = [
+            "mutex_unlock",
+            "spi_mem_access_end",
+            "spi_mem_dirmap_read",
+            "__irq_svc",
+            "spi_nor_read",
+        ];
+        assert_eq!(console.splats[0].stack, stack);
     }
 
     #[test]

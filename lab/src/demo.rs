@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::image::write_whole;
 use crate::kernel::{self, Kernel, Lab, Variant};
-use crate::machine::{Compatible, Machine};
+use crate::machine::{ALL, Compatible, Machine};
 use crate::paths::Paths;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
@@ -30,10 +30,11 @@ const STOCK_ATTEMPTS: u32 = 3;
 /// the controller and prints a table. About 30 minutes at first, when toolchain and
 /// kernels are made, under 10 later. Writes out/demo.json, and console logs under
 /// out/boot/. Exit status 0 only if every stock row failed as defined in DESIGN.md and
-/// every patched row passed.
+/// every patched row passed. Rows of machines that have nothing to test are skipped, and
+/// counted apart; exit status 4 when all were.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A file of lab/data/machines/
+    /// A file of lab/data/machines/, or `all`, one after the other
     #[arg(long, default_value = "amd-versal-virt")]
     pub machine: String,
     /// Another driver of the controller than C's, as the machine names it: then there are
@@ -60,13 +61,20 @@ pub struct Args {
 impl Args {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
-        qemu::check_names(
-            paths,
-            &self.machine,
-            self.driver.as_deref(),
-            self.compatible.as_deref(),
-            self.scenario.as_deref(),
-        )
+        self.machines(paths)?;
+        self.scenarios(paths).map(drop)
+    }
+
+    fn machines(&self, paths: &Paths) -> Result<Vec<Machine>> {
+        let (driver, compatible) = (self.driver.as_deref(), self.compatible.as_deref());
+        Machine::chosen(paths, &self.machine, driver, compatible)
+    }
+
+    fn scenarios(&self, paths: &Paths) -> Result<Vec<Scenario>> {
+        match &self.scenario {
+            Some(name) => Ok(vec![Scenario::load(paths, name)?]),
+            None => Scenario::load_all(paths),
+        }
     }
 
     /// All of the demo, as without arguments but for the cycles.
@@ -96,6 +104,7 @@ impl Args {
 /// One line of the table.
 #[derive(Debug)]
 pub struct Row {
+    pub machine: String,
     pub compatible: String,
     pub scenario: String,
     pub variant: Variant,
@@ -109,6 +118,10 @@ pub struct Row {
 impl Row {
     pub fn is_expected(&self) -> bool {
         qemu::is_expected(self.variant, &self.verdict)
+    }
+
+    fn is_skipped(&self) -> bool {
+        matches!(self.verdict, Verdict::Skipped { .. })
     }
 }
 
@@ -126,73 +139,85 @@ impl Outcome {
         self.rows.iter().filter(|row| row.is_expected()).count()
     }
 
+    pub fn skipped(&self) -> usize {
+        self.rows.iter().filter(|row| row.is_skipped()).count()
+    }
+
+    /// A skipped row is no fault, and shows nothing: of nothing else no demo is made.
     pub fn is_good(&self) -> bool {
-        self.rows.len() == self.expected && self.good() == self.expected
+        self.is_complete() && self.good() > 0
+    }
+
+    fn is_complete(&self) -> bool {
+        self.rows.len() == self.expected && self.good() + self.skipped() == self.expected
+    }
+
+    fn summary(&self) -> String {
+        let skipped = match self.skipped() {
+            0 => String::new(),
+            n => format!(", {n} skipped"),
+        };
+        let partial = match self.partial {
+            true => " (a part of the demo only)",
+            false => "",
+        };
+        format!(
+            "{} of {} rows as they should be{skipped}{partial}",
+            self.good(),
+            self.expected - self.skipped()
+        )
     }
 }
 
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let outcome = demonstrate(lab, &args)?;
-    let good = outcome.good();
-    println!(
-        "{good} of {} rows as they should be{}; details in out/{}",
-        outcome.expected,
-        if outcome.partial {
-            " (a part of the demo only)"
-        } else {
-            ""
-        },
-        args.results()
-    );
-    Ok(if outcome.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    println!("{}; details in out/{}", outcome.summary(), args.results());
+    Ok(match outcome.is_complete() {
+        true if outcome.is_good() => ExitCode::SUCCESS,
+        true => ExitCode::from(qemu::EXIT_SKIPPED),
+        false => ExitCode::FAILURE,
     })
 }
 
 /// Makes every row, prints the table and writes out/demo.json.
 pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
-    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
-    let compatibles: Vec<&Compatible> = match &args.compatible {
-        Some(name) => vec![machine.compatible(name)?],
-        None => machine.compatible.iter().collect(),
-    };
-    let scenarios = match &args.scenario {
-        Some(name) => vec![Scenario::load(&lab.paths, name)?],
-        None => Scenario::load_all(&lab.paths)?,
-    };
-    let build = |variant| kernel::build(lab, &variant, &machine.kernel_config, machine.arch);
-    let mut kernels = Vec::new();
-    if args.driver.is_none() {
-        kernels.push(build(Variant::Stock)?);
-    }
-    kernels.push(build(Variant::Series { upto: None })?);
-    let bench = Bench::prepare(lab, &machine, &kernels[0], args.seed)?;
-
-    let mut wanted = Vec::new();
-    for compatible in &compatibles {
-        for scenario in &scenarios {
-            for kernel in &kernels {
-                wanted.push(Wanted {
-                    compatible,
-                    scenario,
-                    kernel,
-                });
-            }
-        }
-    }
-    let rows = all_rows(lab, &bench, &wanted, args)?;
-    let outcome = Outcome {
-        rows,
-        expected: wanted.len(),
+    let machines = args.machines(&lab.paths)?;
+    let scenarios = args.scenarios(&lab.paths)?;
+    let mut outcome = Outcome {
+        rows: Vec::new(),
+        expected: 0,
         partial: args.compatible.is_some() || args.scenario.is_some(),
     };
-    println!("{}", table(&outcome.rows));
+    let mut booted = Vec::new();
+    for machine in &machines {
+        let build = |variant| kernel::build(lab, &variant, &machine.kernel_config, machine.arch);
+        let mut kernels = Vec::new();
+        if args.driver.is_none() {
+            kernels.push(build(Variant::Stock)?);
+        }
+        kernels.push(build(Variant::Series { upto: None })?);
+        let bench = Bench::prepare(lab, machine, &kernels[0], args.seed)?;
+        let mut wanted = Vec::new();
+        for compatible in &machine.compatible {
+            for scenario in &scenarios {
+                for kernel in &kernels {
+                    wanted.push(Wanted {
+                        compatible,
+                        scenario,
+                        kernel,
+                    });
+                }
+            }
+        }
+        outcome.expected += wanted.len();
+        outcome.rows.extend(all_rows(lab, &bench, &wanted, args)?);
+        booted.push(BootedReport::new(&bench, &kernels));
+    }
+    println!("{}", table(&outcome.rows, args.machine == ALL));
     for scenario in &scenarios {
         println!("  {:<18} {}", scenario.name, scenario.title);
     }
-    let report = report(lab, args, &bench, &kernels, &outcome)?;
+    let report = report(lab, args, booted, &outcome)?;
     let json = serde_json::to_string_pretty(&report)? + "\n";
     write_whole(&lab.paths.out().join(args.results()), json.as_bytes())?;
     Ok(outcome)
@@ -252,7 +277,10 @@ fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row>
         Variant::Stock => STOCK_ATTEMPTS,
         _ => 1,
     };
-    let what = format!("{variant:<7} {:<18} {}", compatible.name, scenario.name);
+    let mut what = format!("{variant:<7} {:<18} {}", compatible.name, scenario.name);
+    if args.machine == ALL {
+        what = format!("{:<18} {what}", bench.machine.name);
+    }
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -273,6 +301,7 @@ fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row>
         step.done(qemu::describe(&judged.verdict));
         let unclear = matches!(judged.verdict, Verdict::Inconclusive { .. });
         let row = Row {
+            machine: bench.machine.name.clone(),
             compatible: compatible.name.clone(),
             scenario: scenario.name.clone(),
             variant,
@@ -282,7 +311,7 @@ fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row>
             log: from_clone(lab, &judged.booted.dir.join("console.log")),
             verdict: judged.verdict,
         };
-        if row.is_expected() {
+        if row.is_expected() || row.is_skipped() {
             return Ok(row);
         }
         lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
@@ -301,9 +330,14 @@ fn from_clone(lab: &Lab, path: &Path) -> String {
     path.display().to_string()
 }
 
-fn table(rows: &[Row]) -> Table {
+/// With `machines`, the machine stands above the binding: there is no room beside it.
+fn table(rows: &[Row], machines: bool) -> Table {
+    let binding = |machine: &str, compatible: &str| match machines {
+        true => format!("{machine}\n{compatible}"),
+        false => compatible.to_owned(),
+    };
     let mut table = ui::table([
-        "compatible",
+        binding("machine", "compatible").as_str(),
         "scenario",
         "kernel",
         "verdict",
@@ -315,7 +349,7 @@ fn table(rows: &[Row]) -> Table {
             verdict = format!("{verdict} (boot {})", row.boots);
         }
         table.add_row([
-            row.compatible.clone(),
+            binding(&row.machine, &row.compatible),
             row.scenario.clone(),
             row.variant.to_string(),
             verdict,
@@ -328,16 +362,53 @@ fn table(rows: &[Row]) -> Table {
 #[derive(Serialize)]
 struct Report {
     good: bool,
-    /// Not all of the machine's bindings, or not all scenarios.
+    /// Not all bindings, or not all scenarios.
     partial: bool,
     expected_rows: usize,
+    skipped_rows: usize,
+    /// A name, or "all".
     machine: String,
     cycles: u32,
     seed: u64,
-    flash_sha256: String,
-    kernels: BTreeMap<String, KernelReport>,
+    /// Of a demo on one machine.
+    #[serde(flatten)]
+    booted: Option<BootedReport>,
+    /// Of a demo on all.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    machines: BTreeMap<String, BootedReport>,
     toolchain: BTreeMap<String, String>,
     results: Vec<Pair>,
+}
+
+/// What was booted on a machine.
+#[derive(Serialize)]
+struct BootedReport {
+    #[serde(skip)]
+    machine: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flash_sha256: Option<String>,
+    kernels: BTreeMap<String, KernelReport>,
+}
+
+impl BootedReport {
+    fn new(bench: &Bench, kernels: &[Kernel]) -> Self {
+        let kernels = kernels.iter().map(|kernel| {
+            let report = KernelReport {
+                release: kernel.release.clone(),
+                source_version: kernel.source_version.clone(),
+                source_id: kernel.source_id.clone(),
+                config: kernel.config.clone(),
+                config_sha256: kernel.config_sha256.clone(),
+            };
+            (kernel.variant.to_string(), report)
+        });
+        let flash = bench.machine.flash.as_ref();
+        Self {
+            machine: bench.machine.name.clone(),
+            flash_sha256: flash.map(|_| bench.image.sha256.clone()),
+            kernels: kernels.collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -386,16 +457,19 @@ struct RowReport {
 fn report(
     lab: &Lab,
     args: &Args,
-    bench: &Bench,
-    kernels: &[Kernel],
+    mut booted: Vec<BootedReport>,
     outcome: &Outcome,
 ) -> Result<Report> {
     let mut results: Vec<Pair> = Vec::new();
     for row in &outcome.rows {
-        let same = |it: &Pair| it.compatible == row.compatible && it.scenario == row.scenario;
+        let same = |it: &Pair| {
+            it.machine == row.machine
+                && it.compatible == row.compatible
+                && it.scenario == row.scenario
+        };
         let index = results.iter().position(same).unwrap_or_else(|| {
             results.push(Pair {
-                machine: bench.machine.name.clone(),
+                machine: row.machine.clone(),
                 compatible: row.compatible.clone(),
                 scenario: row.scenario.clone(),
                 kernels: BTreeMap::new(),
@@ -405,25 +479,21 @@ fn report(
         let kernels = &mut results[index].kernels;
         kernels.insert(row.variant.to_string(), row_report(row));
     }
-    let kernels = kernels.iter().map(|kernel| {
-        let report = KernelReport {
-            release: kernel.release.clone(),
-            source_version: kernel.source_version.clone(),
-            source_id: kernel.source_id.clone(),
-            config: kernel.config.clone(),
-            config_sha256: kernel.config_sha256.clone(),
-        };
-        (kernel.variant.to_string(), report)
-    });
+    let one = match args.machine == ALL {
+        true => None,
+        false => booted.pop(),
+    };
+    let machines = booted.into_iter().map(|it| (it.machine.clone(), it));
     Ok(Report {
         good: outcome.is_good(),
         partial: outcome.partial,
         expected_rows: outcome.expected,
-        machine: bench.machine.name.clone(),
+        skipped_rows: outcome.skipped(),
+        machine: args.machine.clone(),
         cycles: args.cycles,
         seed: args.seed,
-        flash_sha256: bench.image.sha256.clone(),
-        kernels: kernels.collect(),
+        booted: one,
+        machines: machines.collect(),
         toolchain: lab.toolchain.versions()?,
         results,
     })
@@ -469,7 +539,9 @@ fn row_report(row: &Row) -> RowReport {
         }
         // No scenario of the demo ends so.
         Verdict::Restarted { .. } => {}
-        Verdict::Inconclusive { why } => report.why = Some(why.clone()),
+        Verdict::Inconclusive { why } | Verdict::Skipped { why } => {
+            report.why = Some(why.clone());
+        }
     }
     report
 }
@@ -480,6 +552,7 @@ mod tests {
 
     fn row(variant: Variant, verdict: Verdict) -> Row {
         Row {
+            machine: "amd-versal2-virt".to_owned(),
             compatible: "intel,socfpga-qspi".to_owned(),
             scenario: "controller-unbind".to_owned(),
             variant,
@@ -510,13 +583,21 @@ mod tests {
 
     const PATCHED: Variant = Variant::Series { upto: None };
 
-    #[test]
-    fn only_all_rows_as_they_should_be_are_good() {
-        let outcome = |rows, expected| Outcome {
+    fn skipped() -> Verdict {
+        let why = "no FlexSPI model".to_owned();
+        Verdict::Skipped { why }
+    }
+
+    fn outcome(rows: Vec<Row>, expected: usize) -> Outcome {
+        Outcome {
             rows,
             expected,
             partial: false,
-        };
+        }
+    }
+
+    #[test]
+    fn only_all_rows_as_they_should_be_are_good() {
         let both = || vec![row(Variant::Stock, failed()), row(PATCHED, passed())];
         assert!(outcome(both(), 2).is_good());
         assert!(!outcome(both(), 3).is_good(), "a row is missing");
@@ -532,13 +613,49 @@ mod tests {
     }
 
     #[test]
-    fn the_table_fits_100_columns() {
-        let rows = [row(Variant::Stock, failed()), row(PATCHED, passed())];
-        let text = table(&rows).to_string();
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 100),
-            "{text}"
+    fn a_skipped_row_is_counted_apart() {
+        for variant in [Variant::Stock, PATCHED] {
+            assert!(!row(variant, skipped()).is_expected());
+        }
+        let rows = || {
+            let skips = [Variant::Stock, PATCHED].map(|variant| row(variant, skipped()));
+            Vec::from(skips)
+        };
+        let nothing = outcome(rows(), 2);
+        assert!(nothing.is_complete() && !nothing.is_good());
+        assert_eq!(
+            nothing.summary(),
+            "0 of 0 rows as they should be, 2 skipped"
         );
-        assert!(text.contains("20 unbinds, longest 812 ms"), "{text}");
+        let mut more = rows();
+        more.push(row(Variant::Stock, failed()));
+        assert!(outcome(rows(), 3).rows.len() == 2 && !outcome(rows(), 3).is_complete());
+        let some = outcome(more, 3);
+        assert!(some.is_good());
+        assert_eq!(some.summary(), "1 of 1 rows as they should be, 2 skipped");
+        let mut bad = rows();
+        bad.push(row(PATCHED, failed()));
+        assert_eq!(
+            outcome(bad, 3).summary(),
+            "0 of 1 rows as they should be, 2 skipped"
+        );
+    }
+
+    #[test]
+    fn the_table_fits_100_columns() {
+        let rows = [
+            row(Variant::Stock, failed()),
+            row(PATCHED, passed()),
+            row(PATCHED, skipped()),
+        ];
+        for machines in [false, true] {
+            let text = table(&rows, machines).to_string();
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 100),
+                "{text}"
+            );
+            assert!(text.contains("20 unbinds, longest 812 ms"), "{text}");
+            assert_eq!(text.contains("amd-versal2-virt"), machines, "{text}");
+        }
     }
 }

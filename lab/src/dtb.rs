@@ -1,4 +1,5 @@
-//! Device trees: QEMU's own, with the node of the controller under test appended.
+//! Device trees: QEMU's own, one of the kernel that is booted, or one of the lab's, with
+//! the node of the controller under test appended.
 
 use std::path::{Path, PathBuf};
 
@@ -6,43 +7,83 @@ use anyhow::{Context, Result, bail};
 use regex::{Captures, Regex};
 
 use crate::kernel::Lab;
-use crate::machine::{Compatible, Machine};
+use crate::machine::{Base, Compatible, Machine};
 use crate::process;
 use crate::toolchain::Bind;
 
-/// Writes `machine.dtb` into `dir`, and what it was made from beside it.
-pub fn build(lab: &Lab, machine: &Machine, compatible: &Compatible, dir: &Path) -> Result<PathBuf> {
-    let file = lab
-        .paths
-        .data()
-        .join("dts")
-        .join(&machine.device_tree.append);
-    let template = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
-    let append = fill_in(&template, machine, compatible)
-        .with_context(|| format!("{} with machine {}", file.display(), machine.name))?;
+/// The trees of a kernel's source, by architecture, and what they include.
+const PREFIXES: &str = "scripts/dtc/include-prefixes";
 
-    let inside = [Bind::writable(dir, "/boot/machine")];
-    let in_dir = |name: &str| format!("/boot/machine/{name}");
-    let mut dump = lab.toolchain.command(&inside, machine.arch.qemu());
-    dump.args(&machine.qemu)
-        .args(["-display", "none", "-machine"])
-        .arg(format!("dumpdtb={}", in_dir("qemu.dtb")));
-    process::output(&mut dump)
-        .with_context(|| format!("QEMU gives no device tree for {}", machine.name))?;
-
-    let mut decompile = lab.toolchain.command(&inside, "dtc");
-    decompile.args(["-q", "-I", "dtb", "-O", "dts", &in_dir("qemu.dtb")]);
-    let mut source = process::output(&mut decompile)?;
-    source.push_str(&append);
+/// Writes `machine.dtb` into `dir`, and what it was made from beside it. `source_dir` is
+/// the source of the kernel that is booted.
+pub fn build(
+    lab: &Lab,
+    machine: &Machine,
+    compatible: &Compatible,
+    source_dir: &Path,
+    dir: &Path,
+) -> Result<PathBuf> {
+    let base = match &machine.device_tree.base {
+        Base::Qemu => dumped(lab, machine, dir)?,
+        Base::Kernel(name) => {
+            let file = source_dir.join(PREFIXES).join(name);
+            if !file.is_file() {
+                bail!("the kernel has no device tree {name}: {}", file.display());
+            }
+            format!("#include \"{name}\"\n")
+        }
+        Base::File(name) => filled_in(lab, machine, compatible, name)?,
+    };
+    let mut source = base;
+    if let Some(name) = &machine.device_tree.append {
+        source.push_str(&filled_in(lab, machine, compatible, name)?);
+    }
     let path = dir.join("machine.dts");
     std::fs::write(&path, source).with_context(|| format!("cannot write {}", path.display()))?;
 
+    let inside = [
+        Bind::writable(dir, "/boot/machine"),
+        Bind::read_only(source_dir, "/boot/linux"),
+    ];
+    let in_dir = |name: &str| format!("/boot/machine/{name}");
+    let include = format!("-I/boot/linux/{PREFIXES}");
+    let wrong = || format!("{} is wrong", path.display());
+    // As the kernel's own makefiles do it.
+    let mut preprocess = lab.toolchain.command(&inside, &lab.toolchain.clang());
+    preprocess
+        .args(["-E", "-nostdinc", "-undef", "-D__DTS__", "-x"])
+        .args(["assembler-with-cpp", &include, "-o"])
+        .args([in_dir("machine.dts.tmp"), in_dir("machine.dts")]);
+    process::output(&mut preprocess).with_context(wrong)?;
     let mut compile = lab.toolchain.command(&inside, "dtc");
     compile.args(["-q", "-I", "dts", "-O", "dtb", "-o"]);
-    compile.args([in_dir("machine.dtb"), in_dir("machine.dts")]);
-    process::output(&mut compile).with_context(|| format!("{} is wrong", path.display()))?;
+    compile.args([in_dir("machine.dtb"), in_dir("machine.dts.tmp")]);
+    process::output(&mut compile).with_context(wrong)?;
     Ok(dir.join("machine.dtb"))
+}
+
+/// QEMU's own tree as source.
+fn dumped(lab: &Lab, machine: &Machine, dir: &Path) -> Result<String> {
+    let inside = [Bind::writable(dir, "/boot/machine")];
+    let dtb = "/boot/machine/qemu.dtb";
+    let mut dump = lab.toolchain.command(&inside, machine.arch.qemu());
+    dump.args(&machine.qemu)
+        .args(["-display", "none", "-machine"])
+        .arg(format!("dumpdtb={dtb}"));
+    process::output(&mut dump)
+        .with_context(|| format!("QEMU gives no device tree for {}", machine.name))?;
+    let mut decompile = lab.toolchain.command(&inside, "dtc");
+    decompile.args(["-q", "-I", "dtb", "-O", "dts", dtb]);
+    process::output(&mut decompile)
+}
+
+/// A file of `lab/data/dts/` with its words replaced.
+fn filled_in(lab: &Lab, machine: &Machine, compatible: &Compatible, name: &str) -> Result<String> {
+    let file = lab.paths.data().join("dts").join(name);
+    let template = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    fill_in(&template, machine, compatible)
+        .with_context(|| format!("{} with machine {}", file.display(), machine.name))
 }
 
 /// Replaces `@compatible@` and the machine's own words.

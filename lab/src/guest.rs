@@ -21,6 +21,9 @@ const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
 /// Programs of lab/guest beside init.
 const OWN_PROGRAMS: [&str; 1] = ["restart_busy"];
 
+/// Where programs are linked from that are not linked from the toolchain.
+const SYSROOT: &str = "/guest/sysroot";
+
 /// Directories of the foreign packages that the guest has no use for, by name:
 /// two thirds of what it would have to unpack at every boot.
 const LEFT_OUT: [&str; 7] = ["share", "include", "gconv", "dev", "etc", "tmp", "var"];
@@ -37,18 +40,21 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755))?;
 
     let tree = tree_with_tests(lab, kernel)?;
-    let binds = [
+    let mut binds = vec![
         Bind::read_only(lab.paths.clone.join("lab/guest"), "/guest/lab"),
         Bind::read_only(&tree, "/guest/linux"),
         Bind::read_only(&packages, "/guest/packages"),
         Bind::writable(work.path(), "/guest/out"),
     ];
+    let sysroot = lab.toolchain.sysroot(arch, &lab.ui)?;
+    binds.extend(sysroot.iter().map(|it| Bind::read_only(it, SYSROOT)));
     let run = |script: &str| -> Result<()> {
         let mut sh = lab.toolchain.command(&binds, "sh");
         sh.args(["-ec", script]);
         process::output(&mut sh).map(drop)
     };
-    run(&make(lab, arch)).with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
+    run(&make(lab, arch, sysroot.is_some()))
+        .with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
 
     let list = contents(&packages)?;
     write_whole(&work.path().join("list"), list.as_bytes())?;
@@ -83,12 +89,17 @@ fn tree_with_tests(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
 
 /// Static, so that the programs do not depend on which libraries the guest has. The
 /// foreign C library comes from Debian's cross packages (libc6-dev-*-cross and
-/// libgcc-*-dev-*-cross), whose directories clang searches by itself for the target:
-/// nothing is downloaded or built beside packages.
-fn make(lab: &Lab, arch: Arch) -> String {
+/// libgcc-*-dev-*-cross), whose directories clang searches by itself for the target, or
+/// from a sysroot of the target's own packages: nothing is downloaded or built beside
+/// packages.
+fn make(lab: &Lab, arch: Arch, sysroot: bool) -> String {
+    let sysroot = match sysroot {
+        true => format!(" --sysroot={SYSROOT}"),
+        false => String::new(),
+    };
     format!(
         "make -C /guest/linux/{TESTS} OUTPUT=/guest/out {llvm} ARCH={arch} \
-         CROSS_COMPILE={triple}- USERCFLAGS='-Werror -g0' \
+         CROSS_COMPILE={triple}- USERCFLAGS='-Werror -g0{sysroot}' \
          USERLDFLAGS='-static -fuse-ld=lld'",
         llvm = lab.toolchain.llvm(),
         triple = arch.triple()

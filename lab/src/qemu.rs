@@ -28,8 +28,9 @@ use crate::verdict::{self, Asked, Ended, Verdict};
 pub struct Bench<'a> {
     lab: &'a Lab,
     pub machine: &'a Machine,
+    /// Empty when there is no flash.
     pub image: Image,
-    image_path: PathBuf,
+    image_path: Option<PathBuf>,
     initramfs: PathBuf,
 }
 
@@ -76,12 +77,15 @@ impl<'a> Bench<'a> {
     /// Makes the flash contents and the initramfs.
     pub fn prepare(lab: &'a Lab, machine: &'a Machine, kernel: &Kernel, seed: u64) -> Result<Self> {
         lab.toolchain.check(machine.arch.qemu())?;
-        let image = Image::new(seed, machine.flash.size);
-        let boot = lab.paths.out().join("boot");
-        let image_path = boot
-            .join("images")
-            .join(format!("{}-{seed}.bin", machine.name));
-        image.write(&image_path)?;
+        let flash = machine.flash.as_ref();
+        let image = Image::new(seed, flash.map_or(0, |flash| flash.size));
+        let image_path = flash.map(|_| {
+            let images = lab.paths.out().join("boot/images");
+            images.join(format!("{}-{seed}.bin", machine.name))
+        });
+        if let Some(path) = &image_path {
+            image.write(path)?;
+        }
         Ok(Self {
             lab,
             machine,
@@ -93,15 +97,24 @@ impl<'a> Bench<'a> {
 
     /// Removes the flash contents, when there will be many.
     pub fn forget_image(&self) {
-        // Another run makes it anew.
-        let _ = std::fs::remove_file(&self.image_path);
+        if let Some(path) = &self.image_path {
+            // Another run makes it anew.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// The cycles that a boot which is asked for `wanted` makes.
+    pub fn cycles(&self, scenario: &Scenario, wanted: u32) -> u32 {
+        let most = self.machine.most_cycles.unwrap_or(u32::MAX);
+        scenario.cycles(wanted.min(most))
     }
 
     fn asked<'b>(&'b self, scenario: &'b Scenario, cycles: u32) -> Asked<'b> {
         Asked {
             scenario,
+            driver: &self.machine.path,
             image: &self.image,
-            cycles: scenario.cycles(cycles),
+            cycles: self.cycles(scenario, cycles),
         }
     }
 
@@ -115,7 +128,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Judged> {
         let booted = self.boot(job, on_line)?;
         let asked = self.asked(scenario, job.cycles);
-        let verdict = if scenario.restart {
+        let verdict = if let Some(why) = &self.machine.skipped {
+            verdict::judge_skip(&booted.console, &booted.ended, asked, why)
+        } else if scenario.restart {
             verdict::judge_restart(&booted.console, &booted.ended, asked)
         } else if job.kernel.variant == Variant::Stock {
             verdict::judge_stock(&booted.console, &booted.ended, asked)
@@ -141,7 +156,8 @@ impl<'a> Bench<'a> {
         mut on_line: impl FnMut(&str),
     ) -> Result<Booted> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        dtb::build(self.lab, self.machine, job.compatible, &dir)?;
+        let source = &job.kernel.source_dir;
+        dtb::build(self.lab, self.machine, job.compatible, source, &dir)?;
         let log = dir.join("console.log");
         let mut qemu = self.qemu(job, &dir, command_line)?;
         let errors = dir.join("qemu.log");
@@ -181,9 +197,10 @@ impl<'a> Bench<'a> {
     }
 
     fn time_limit(&self, job: Job) -> u64 {
-        let cycles = job
-            .scenario
-            .map_or(0, |it| it.cycle_seconds * u64::from(it.cycles(job.cycles)));
+        let cycles = job.scenario.map_or(0, |it| {
+            let one = it.cycle_seconds.max(self.machine.cycle_seconds);
+            one * u64::from(self.cycles(it, job.cycles))
+        });
         BOOT_SECONDS + 2 * 3 * self.machine.whole_read_seconds + cycles
     }
 
@@ -217,7 +234,8 @@ impl<'a> Bench<'a> {
         if let Some(scenario) = job.scenario {
             let mut set = |name: &str, value: &str| words.push(format!("{name}={value}"));
             set("LAB_PROGRAM", &scenario.program);
-            set("MTD_TEST_CYCLES", &job.cycles.to_string());
+            let cycles = self.cycles(scenario, job.cycles);
+            set("MTD_TEST_CYCLES", &cycles.to_string());
             set("MTD_TEST_SEED", &self.image.seed.to_string());
             set("MTD_TEST_LIMIT_MS", &scenario.unbind_limit_ms.to_string());
             set("MTD_TEST_READERS", &scenario.readers.to_string());
@@ -231,13 +249,17 @@ impl<'a> Bench<'a> {
     fn qemu(&self, job: Job, dir: &Path, command_line: &str) -> Result<Command> {
         let (kernel_dir, kernel) = split(&job.kernel.image)?;
         let (initramfs_dir, initramfs) = split(&self.initramfs)?;
-        let (image_dir, image) = split(&self.image_path)?;
-        let binds = [
+        let mut binds = vec![
             Bind::read_only(kernel_dir, "/boot/kernel"),
             Bind::read_only(initramfs_dir, "/boot/guest"),
-            Bind::read_only(image_dir, "/boot/images"),
             Bind::read_only(dir, "/boot/machine"),
         ];
+        let mut drive = Vec::new();
+        if let (Some(flash), Some(path)) = (&self.machine.flash, &self.image_path) {
+            let (image_dir, image) = split(path)?;
+            binds.push(Bind::read_only(image_dir, "/boot/images"));
+            drive.extend(Machine::drive(flash, &format!("/boot/images/{image}")));
+        }
         let program = self.machine.arch.qemu();
         let mut qemu = self.lab.toolchain.command(&binds, program);
         // Where the snapshot's temporary file goes. QEMU turns a plain "/tmp" into
@@ -249,14 +271,8 @@ impl<'a> Bench<'a> {
             .args(["-initrd", &format!("/boot/guest/{initramfs}")])
             .args(["-dtb", "/boot/machine/machine.dtb"])
             .args(["-append", command_line])
-            .arg("-drive")
-            .arg(format!(
-                "if=mtd,index={},format=raw,file=/boot/images/{image},snapshot=on",
-                self.machine.flash.drive_index
-            ))
-            // Ctrl-C in a shell is the guest's.
-            .args(["-chardev", "stdio,id=console,signal=off"])
-            .args(["-serial", "chardev:console"]);
+            .args(drive)
+            .args(self.machine.serial());
         Ok(qemu)
     }
 }
@@ -395,7 +411,8 @@ impl Which {
 /// Boot a kernel on an emulated machine, with a scenario or without, and show its console
 ///
 /// Takes under a minute when the kernel is built. Writes out/boot/. With a scenario
-/// the result is judged: a stock kernel is expected to fail, every other to pass.
+/// the result is judged: a stock kernel is expected to fail, every other to pass. Exit
+/// status 4 when there was nothing to test: the machine has no flash, and says so.
 #[derive(Debug, clap::Args)]
 pub struct BootArgs {
     #[command(flatten)]
@@ -464,21 +481,37 @@ pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
         attempt: 1,
     };
     let print = |line: &str| println!("{line}");
-    let (booted, good) = match &scenario {
+    let (booted, code) = match &scenario {
         Some(scenario) => {
             let judged = bench.judge(job, scenario, print)?;
             println!("verdict: {}", describe(&judged.verdict));
-            let good = is_expected(variant, &judged.verdict);
-            (judged.booted, good)
+            let code = match judged.verdict {
+                Verdict::Skipped { .. } => ExitCode::from(EXIT_SKIPPED),
+                ref verdict if is_expected(variant, verdict) => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            };
+            (judged.booted, code)
         }
         None => {
             let booted = bench.boot(job, print)?;
+            let clean = booted.ended == Ended::Done && booted.console.splats.is_empty();
             let read = booted.console.control.as_ref();
             let right = read.is_some_and(|it| it.sha256 == bench.image.sha256);
-            let data = if right { "right" } else { "wrong or missing" };
-            println!("{}; data of the whole flash: {data}", booted.ended);
-            let good = right && booted.ended == Ended::Done && booted.console.splats.is_empty();
-            (booted, good)
+            let code = if let Some(why) = &machine.skipped {
+                println!("{}; no flash: {why}", booted.ended);
+                match clean && read.is_none() {
+                    true => ExitCode::from(EXIT_SKIPPED),
+                    false => ExitCode::FAILURE,
+                }
+            } else {
+                let data = if right { "right" } else { "wrong or missing" };
+                println!("{}; data of the whole flash: {data}", booted.ended);
+                match clean && right {
+                    true => ExitCode::SUCCESS,
+                    false => ExitCode::FAILURE,
+                }
+            };
+            (booted, code)
         }
     };
     println!(
@@ -487,12 +520,11 @@ pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
         crate::ui::duration(booted.elapsed),
         booted.dir.display()
     );
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(code)
 }
+
+/// As kselftests end when there was nothing to test: neither good nor bad.
+pub const EXIT_SKIPPED: u8 = 4;
 
 /// Stock has to fail, everything else to pass.
 pub fn is_expected(variant: Variant, verdict: &Verdict) -> bool {
@@ -501,7 +533,8 @@ pub fn is_expected(variant: Variant, verdict: &Verdict) -> bool {
         Verdict::Passed { .. } => variant != Variant::Stock,
         // What a stock kernel does then is for information only.
         Verdict::Restarted { .. } => true,
-        Verdict::Inconclusive { .. } => false,
+        // Counted apart; see there.
+        Verdict::Skipped { .. } | Verdict::Inconclusive { .. } => false,
     }
 }
 
@@ -518,7 +551,9 @@ pub fn evidence(verdict: &Verdict) -> String {
             function: Some(function),
             ..
         } if !why.contains(function.as_str()) => format!("{why}, in {function}"),
-        Verdict::Failed { why, .. } | Verdict::Inconclusive { why } => why.clone(),
+        Verdict::Failed { why, .. } | Verdict::Inconclusive { why } | Verdict::Skipped { why } => {
+            why.clone()
+        }
         Verdict::Restarted { readers } => format!("restarted under {readers} readers"),
         Verdict::Passed {
             cycles,
@@ -592,7 +627,7 @@ pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
     };
     let dir = bench.directory(job)?;
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    dtb::build(lab, &machine, compatible, &dir)?;
+    dtb::build(lab, &machine, compatible, &kernel.source_dir, &dir)?;
     // No panic here: whoever types wants to see what a kernel does after a report.
     let words = format!("console={} loglevel=7 LAB_SHELL=1", machine.console);
     let mut qemu = bench.qemu(job, &dir, &words)?;

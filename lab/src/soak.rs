@@ -319,7 +319,7 @@ fn boot(
         "{:<18} {:<18} seed {seed}, {} cycles",
         compatible.name,
         scenario.name,
-        scenario.cycles(cycles)
+        bench.cycles(scenario, cycles)
     ));
     let job = Job {
         compatible,
@@ -350,7 +350,7 @@ fn boot(
         compatible: compatible.name.clone(),
         scenario: scenario.name.clone(),
         seed,
-        cycles: scenario.cycles(cycles),
+        cycles: bench.cycles(scenario, cycles),
         verdict: judged.verdict.name().to_owned(),
         why: qemu::evidence(&judged.verdict),
         longest_unbind_us,

@@ -148,6 +148,10 @@ const FROM_BACKPORTS: &[&str] = &["qemu", "rustc"];
 /// Packages of a guest root, extracted only.
 const GUEST_PACKAGES: &[&str] = &["busybox-static", "mtd-utils"];
 
+/// What programs for a guest are linked with where the toolchain itself has no cross
+/// packages, extracted only.
+const SYSROOT_PACKAGES: &[&str] = &["libc6-dev", "libgcc-14-dev"];
+
 /// What follows the names of LLVM's programs there.
 const SUFFIX: &str = "-19";
 
@@ -371,13 +375,28 @@ impl Toolchain {
     /// busybox and mtd-utils for a guest with the libraries they need: extracted
     /// packages, not a system to enter.
     pub fn guest_root(&self, arch: Arch, ui: &Ui) -> Result<PathBuf> {
+        self.extracted("guest", arch, GUEST_PACKAGES, ui)
+    }
+
+    /// The C library for programs of a guest, where it is not the toolchain's own: few
+    /// boot 32-bit arm, and its packages in [`PACKAGES`] would be everyone's.
+    pub fn sysroot(&self, arch: Arch, ui: &Ui) -> Result<Option<PathBuf>> {
+        match arch {
+            Arch::Arm => self
+                .extracted("sysroot", arch, SYSROOT_PACKAGES, ui)
+                .map(Some),
+            Arch::Arm64 | Arch::X86_64 | Arch::Um => Ok(None),
+        }
+    }
+
+    fn extracted(&self, what: &str, arch: Arch, packages: &[&str], ui: &Ui) -> Result<PathBuf> {
         let paths = &self.paths;
-        let key = key(&[RECIPE, apt::SUITE, &GUEST_PACKAGES.join(" ")]);
-        let root = paths.cache.join(format!("guest-{arch}-{key}"));
+        let key = key(&[RECIPE, apt::SUITE, &packages.join(" ")]);
+        let root = paths.cache.join(format!("{what}-{arch}-{key}"));
         if root.exists() {
             return Ok(root);
         }
-        let _lock = host::lock_cache(paths, ui, &format!("guest-{arch}"))?;
+        let _lock = host::lock_cache(paths, ui, &format!("{what}-{arch}"))?;
         if root.exists() {
             return Ok(root);
         }
@@ -391,9 +410,9 @@ impl Toolchain {
         command
             .arg("--variant=extract")
             .arg(format!("--architectures={}", arch.debian()))
-            .arg(format!("--include={}", GUEST_PACKAGES.join(",")))
+            .arg(format!("--include={}", packages.join(",")))
             .args(common_arguments()?);
-        let log = paths.log(&format!("guest-{arch}"));
+        let log = paths.log(&format!("{what}-{arch}"));
         process::fresh_log(&log)?;
         let sources = mirror.sources(&[apt::SUITE]);
         apt::make_root(command, &sources, &temporary, &log, |line| step.note(line))?;

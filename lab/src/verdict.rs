@@ -5,6 +5,7 @@ use std::fmt;
 use crate::console::{Console, Splat};
 use crate::image::Image;
 use crate::ktap::{Results, Status};
+use crate::machine::is_on;
 use crate::scenario::Scenario;
 
 /// How a boot came to its end.
@@ -63,6 +64,8 @@ pub enum Verdict {
         /// Readers that read when it was told to.
         readers: u32,
     },
+    /// There is nothing to test, as the machine's file says, and the tests said so too.
+    Skipped { why: String },
     /// Nothing was shown, for or against.
     Inconclusive { why: String },
 }
@@ -72,6 +75,7 @@ impl Verdict {
         match self {
             Self::Failed { .. } => "failed",
             Self::Passed { .. } | Self::Restarted { .. } => "passed",
+            Self::Skipped { .. } => "skipped",
             Self::Inconclusive { .. } => "inconclusive",
         }
     }
@@ -81,6 +85,8 @@ impl Verdict {
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub scenario: &'a Scenario,
+    /// Functions of the machine's driver that are on the path under test as well.
+    pub driver: &'a [String],
     pub image: &'a Image,
     pub cycles: u32,
 }
@@ -110,7 +116,7 @@ pub fn judge_patched(console: &Console, ktap: &Results, ended: &Ended, asked: As
         if splat.line < unbind.line {
             return judge_splat(console, splat, asked);
         }
-        let on_path = function_on_path(splat, asked.scenario);
+        let on_path = function_on_path(splat, asked);
         return Verdict::Failed {
             why: splat.title.clone(),
             function: on_path.or_else(|| splat.stack.first().cloned()),
@@ -175,6 +181,38 @@ pub fn judge_restart(console: &Console, ended: &Ended, asked: Asked) -> Verdict 
     }
 }
 
+/// A machine without a flash is skipped only if the guest ran to its end without a report
+/// and the test program, which was started, found no MTD. A machine that has one after
+/// all, or a guest that did not get that far, is no skip.
+pub fn judge_skip(console: &Console, ended: &Ended, asked: Asked, why: &str) -> Verdict {
+    let program = &asked.scenario.program;
+    let expected = [
+        "LAB: control no MTD".to_owned(),
+        format!("LAB: start {program}"),
+        "1..0 # SKIP there is no MTD".to_owned(),
+        // KSFT_SKIP
+        format!("LAB: end {program} 4"),
+    ];
+    let mut lines = console.lines.iter();
+    for expected in expected {
+        if !lines.any(|line| *line == expected) {
+            return inconclusive(console, ended, format!("the guest did not say: {expected}"));
+        }
+    }
+    if !console.splats.is_empty() {
+        return inconclusive(console, ended, "not skipped".to_owned());
+    }
+    if console.control.is_some() || console.last_control.is_some() {
+        return inconclusive(console, ended, "there is an MTD".to_owned());
+    }
+    if *ended != Ended::Done {
+        return inconclusive(console, ended, "no end".to_owned());
+    }
+    Verdict::Skipped {
+        why: why.to_owned(),
+    }
+}
+
 fn inconclusive(console: &Console, ended: &Ended, what: String) -> Verdict {
     let mut why = format!("{what}; {ended}");
     // What went wrong early is the likely reason.
@@ -204,7 +242,7 @@ fn control(console: &Console, asked: Asked) -> Result<(), String> {
 
 fn judge_splat(console: &Console, splat: &Splat, asked: Asked) -> Verdict {
     let why = match console.first_unbind() {
-        Some(unbind) if unbind.line < splat.line => match function_on_path(splat, asked.scenario) {
+        Some(unbind) if unbind.line < splat.line => match function_on_path(splat, asked) {
             Some(function) => {
                 return Verdict::Failed {
                     why: splat.title.clone(),
@@ -221,9 +259,10 @@ fn judge_splat(console: &Console, splat: &Splat, asked: Asked) -> Verdict {
     }
 }
 
-fn function_on_path(splat: &Splat, scenario: &Scenario) -> Option<String> {
+fn function_on_path(splat: &Splat, asked: Asked) -> Option<String> {
     let mut stack = splat.stack.iter();
-    stack.find(|it| scenario.is_on_path(it)).cloned()
+    let on_path = |it: &&String| is_on(&asked.scenario.path, it) || is_on(asked.driver, it);
+    stack.find(on_path).cloned()
 }
 
 fn last_marker(console: &Console, line: usize) -> Option<String> {
@@ -327,6 +366,12 @@ mod tests {
 
     /// What machine files with the 16 MiB part and seed 1 get.
     static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::new(1, 16 << 20));
+    /// As machine files with the Cadence controller have it.
+    static DRIVER: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let text = include_str!("../data/machines/amd-versal-virt.toml");
+        let machine: crate::machine::Machine = toml::from_str(text).expect("it is right");
+        machine.path
+    });
     const LIMIT: Ended = Ended::TimeLimit { seconds: 1 };
 
     fn scenario(name: &str) -> Scenario {
@@ -354,6 +399,7 @@ mod tests {
         let scenario = scenario("controller-unbind");
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: 2,
         };
@@ -437,6 +483,7 @@ mod tests {
         let scenario = scenario("controller-unbind");
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: 2,
         };
@@ -460,11 +507,102 @@ mod tests {
         assert_eq!(patched(&good_log(), &good_results(), &Ended::Done), passed);
     }
 
+    const NO_FLASH: &str = "no FlexSPI model";
+
+    /// What a guest says that finds no flash.
+    const SKIP: [&str; 6] = [
+        "LAB: control no MTD",
+        "LAB: start unbind_busy",
+        "TAP version 13",
+        "1..0 # SKIP there is no MTD",
+        "LAB: end unbind_busy 4",
+        "LAB: done",
+    ];
+
+    fn skipped(lines: &[&str], ended: &Ended) -> Verdict {
+        let scenario = scenario("controller-unbind");
+        let asked = Asked {
+            scenario: &scenario,
+            driver: &[],
+            image: &IMAGE,
+            cycles: 2,
+        };
+        judge_skip(&Console::parse(&lines.join("\n")), ended, asked, NO_FLASH)
+    }
+
+    #[test]
+    fn a_skip_is_what_the_tests_say_themselves() {
+        let verdict = skipped(&SKIP, &Ended::Done);
+        let why = NO_FLASH.to_owned();
+        assert_eq!(verdict, Verdict::Skipped { why });
+        // Each of them has to be there.
+        for left_out in [0, 1, 3, 4] {
+            let mut lines = SKIP.to_vec();
+            lines.remove(left_out);
+            unclear(&skipped(&lines, &Ended::Done), "did not say");
+        }
+        // Skipped for another reason, or not at all.
+        for (from, to) in [
+            (3, "1..0 # SKIP only root can unbind drivers"),
+            (4, "LAB: end unbind_busy 0"),
+        ] {
+            let mut lines = SKIP.to_vec();
+            lines[from] = to;
+            unclear(&skipped(&lines, &Ended::Done), "did not say");
+        }
+        // Did not get that far, or not without a report.
+        unclear(&skipped(&SKIP[..2], &LIMIT), "did not say");
+        unclear(&skipped(&SKIP, &LIMIT), "no end");
+        let report = [&SPLAT[..], &SKIP].concat();
+        unclear(&skipped(&report, &Ended::Done), "slab-use-after-free");
+        // There is an MTD after all.
+        let control = control_line();
+        let found = [&[control.as_str()], &SKIP[..]].concat();
+        unclear(&skipped(&found, &Ended::Done), "there is an MTD");
+        unclear(&skipped(&[&control], &Ended::Done), "did not say");
+    }
+
+    #[test]
+    fn a_skip_is_none_where_there_has_to_be_a_flash() {
+        unclear(&stock(&SKIP), "no control run");
+        let log = SKIP.map(str::to_owned);
+        unclear(
+            &patched(&log, &Results::default(), &Ended::Done),
+            "no control run",
+        );
+    }
+
+    #[test]
+    fn the_drivers_functions_are_the_machines() {
+        let scenario = scenario("controller-unbind");
+        let control = control_line();
+        let splat = SPLAT.map(|line| line.replace("spi_nor_read", "npcm_fiu_uma_read"));
+        let lines = [&control, MARKER, &splat[0], &splat[1], &splat[2]];
+        let console = Console::parse(&lines.join("\n"));
+        let judge = |driver: &[String]| {
+            let asked = Asked {
+                scenario: &scenario,
+                driver,
+                image: &IMAGE,
+                cycles: 2,
+            };
+            judge_stock(&console, &Ended::Panic, asked)
+        };
+        unclear(&judge(&[]), "not in the path");
+        match judge(&["npcm_fiu_*".to_owned()]) {
+            Verdict::Failed { function, .. } => {
+                assert_eq!(function.as_deref(), Some("npcm_fiu_uma_read"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn restarted(lines: &[&str], ended: &Ended) -> Verdict {
         let text = include_str!("../data/scenarios/restart-under-read.toml");
         let scenario: Scenario = toml::from_str(text).expect("the scenario file is right");
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: 1,
         };
@@ -516,6 +654,7 @@ mod tests {
         let scenario = scenario(name);
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: scenario.cycles(5),
         };
@@ -526,6 +665,7 @@ mod tests {
         let scenario = scenario(name);
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: scenario.cycles(5),
         };
@@ -652,6 +792,7 @@ mod tests {
         let scenario = scenario("held-fd");
         let asked = Asked {
             scenario: &scenario,
+            driver: &DRIVER,
             image: &IMAGE,
             cycles: 4,
         };
