@@ -56,7 +56,13 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     run(&make(lab, arch, sysroot.is_some()))
         .with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
 
-    let list = contents(&packages)?;
+    let modules = kernel.modules()?;
+    for module in &modules {
+        let name = module.file_name().context("a module without a name")?;
+        std::fs::copy(module, work.path().join(name))
+            .with_context(|| format!("cannot copy {}", module.display()))?;
+    }
+    let list = contents(&packages, &modules)?;
     write_whole(&work.path().join("list"), list.as_bytes())?;
     // The kernel's own packer: no root rights and no device nodes needed.
     let clang = lab.toolchain.clang();
@@ -106,8 +112,9 @@ fn make(lab: &Lab, arch: Arch, sysroot: bool) -> String {
     )
 }
 
-/// The list that gen_init_cpio reads.
-fn contents(packages: &Path) -> Result<String> {
+/// The list that gen_init_cpio reads. Modules have no directory by release and no
+/// dependencies there: init is told which to load, and in which order.
+fn contents(packages: &Path, modules: &[PathBuf]) -> Result<String> {
     let mut list = String::from(
         "dir /dev 755 0 0\n\
          nod /dev/console 600 0 0 c 5 1\n\
@@ -150,6 +157,12 @@ fn contents(packages: &Path) -> Result<String> {
             writeln!(list, "file /{inside} /guest/packages/{inside} {mode:o} 0 0")?;
         }
     }
+    // After what /lib may be a link to.
+    list.push_str("dir /lib/modules 755 0 0\n");
+    for module in modules {
+        let name = module.file_name().unwrap_or_default().display();
+        writeln!(list, "file /lib/modules/{name} /guest/out/{name} 644 0 0")?;
+    }
     Ok(list)
 }
 
@@ -164,11 +177,13 @@ mod tests {
         std::fs::create_dir_all(root.path().join("usr/share/doc"))?;
         std::fs::write(root.path().join("usr/bin/busybox"), "")?;
         std::os::unix::fs::symlink("busybox", root.path().join("usr/bin/sh"))?;
-        let list = contents(root.path())?;
+        let modules = [PathBuf::from("/build/drivers/x.ko")];
+        let list = contents(root.path(), &modules)?;
         assert!(list.contains("file /usr/bin/busybox /guest/packages/usr/bin/busybox"));
         assert!(list.contains("slink /usr/bin/sh busybox 777 0 0\n"));
         assert!(list.contains("slink /lib usr/lib 777 0 0\n"));
         assert!(list.contains("file /lab/unbind_idle /guest/out/unbind_idle 755 0 0\n"));
+        assert!(list.contains("file /lib/modules/x.ko /guest/out/x.ko 644 0 0\n"));
         assert!(!list.contains("share"));
         Ok(())
     }

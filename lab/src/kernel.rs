@@ -81,6 +81,22 @@ pub struct Kernel {
     pub config_sha256: String,
 }
 
+impl Kernel {
+    /// The modules that were built, sorted.
+    pub fn modules(&self) -> Result<Vec<PathBuf>> {
+        let list = self.build_dir.join("modules.order");
+        if !has_modules(&self.build_dir)? {
+            return Ok(Vec::new());
+        }
+        let text =
+            fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let module = |line: &str| self.build_dir.join(line).with_extension("ko");
+        let mut modules: Vec<_> = text.lines().map(module).collect();
+        modules.sort();
+        Ok(modules)
+    }
+}
+
 /// One entry of `lab/data/kernel/configs.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +132,14 @@ pub fn config(paths: &Paths, name: &str) -> Result<Config> {
         );
     };
     Ok(found)
+}
+
+/// Whether the configuration of a build directory has modules in it.
+fn has_modules(build_dir: &Path) -> Result<bool> {
+    let file = build_dir.join(".config");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(symbols(&text)?.values().any(|value| value == "m"))
 }
 
 /// What was asked of each symbol; the name without `CONFIG_`.
@@ -604,7 +628,11 @@ impl Build<'_> {
         let limit = self.lab.build_limit;
         let start = Instant::now();
         let mut make = self.make();
-        let built = process::run_logged_within(make.arg(target), self.log, Some(limit), |line| {
+        make.arg(target);
+        if has_modules(self.build_dir)? {
+            make.arg("modules");
+        }
+        let built = process::run_logged_within(&mut make, self.log, Some(limit), |line| {
             let mut words = line.split_whitespace();
             if let (true, Some("CC" | "AS" | "RUSTC"), Some(file)) =
                 (line.starts_with("  "), words.next(), words.last())

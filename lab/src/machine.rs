@@ -21,6 +21,9 @@ pub struct Machine {
     pub name: String,
     pub arch: Arch,
     pub kernel_config: String,
+    /// Modules that the guest loads, in order, before it looks for the flash.
+    #[serde(default)]
+    pub modules: Vec<String>,
     /// Other drivers than C's for the same controller: kernel configurations by name.
     #[serde(default)]
     pub driver: BTreeMap<String, Driver>,
@@ -91,6 +94,9 @@ pub enum Base {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Driver {
     pub kernel_config: String,
+    /// In place of the machine's.
+    #[serde(default)]
+    pub modules: Vec<String>,
 }
 
 /// A value of the controller node's `compatible` property.
@@ -121,6 +127,7 @@ impl Machine {
                 );
             };
             machine.kernel_config.clone_from(&found.kernel_config);
+            machine.modules.clone_from(&found.modules);
         }
         let own = |it: &Compatible| it.driver.is_none() || it.driver.as_deref() == driver;
         (machine.compatible, machine.others) = machine.compatible.into_iter().partition(own);

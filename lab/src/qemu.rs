@@ -231,6 +231,7 @@ impl<'a> Bench<'a> {
             "panic=-1 panic_on_warn=1 oops=panic kasan.fault=panic".to_owned(),
             "hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=30".to_owned(),
         ];
+        words.extend(self.modules());
         if let Some(scenario) = job.scenario {
             let mut set = |name: &str, value: &str| words.push(format!("{name}={value}"));
             set("LAB_PROGRAM", &scenario.program);
@@ -244,6 +245,12 @@ impl<'a> Bench<'a> {
             }
         }
         words.join(" ")
+    }
+
+    /// What the guest's init loads, as a word for it.
+    fn modules(&self) -> Option<String> {
+        let modules = &self.machine.modules;
+        (!modules.is_empty()).then(|| format!("LAB_MODULES={}", modules.join(",")))
     }
 
     fn qemu(&self, job: Job, dir: &Path, command_line: &str) -> Result<Command> {
@@ -630,6 +637,8 @@ pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
     dtb::build(lab, &machine, compatible, &kernel.source_dir, &dir)?;
     // No panic here: whoever types wants to see what a kernel does after a report.
     let words = format!("console={} loglevel=7 LAB_SHELL=1", machine.console);
+    let words = [words].into_iter().chain(bench.modules());
+    let words = words.collect::<Vec<_>>().join(" ");
     let mut qemu = bench.qemu(job, &dir, &words)?;
     // In the lab's own process group, or the terminal would stop it as a background
     // job; the toolchain root's namespaces end it when the lab dies.
