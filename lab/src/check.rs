@@ -26,7 +26,8 @@ use crate::unsafety;
 /// exported; checkpatch.pl --strict (what lab/data/check/checkpatch.toml lists aside);
 /// no kernel-doc warning that the base has not; rustfmt of Rust files that the series
 /// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
-/// has.
+/// has; the series' Coccinelle rule finds in lab/kernel/coccinelle/ what is marked there,
+/// and nothing else.
 ///
 /// With --linux PATH instead: a table of which patches apply to that tree.
 ///
@@ -94,6 +95,8 @@ pub fn all(lab: &Lab) -> Result<Vec<Check>> {
         step.note("rustfmt");
         checks.push(rustfmt(lab, &tree, &changed)?);
         checks.push(unsafe_code(lab, &source.dir, &tree, &changed)?);
+        step.note("coccinelle");
+        checks.push(coccinelle(lab, &tree)?);
         step.done("");
     }
     checks.push(lab_format(lab)?);
@@ -405,6 +408,97 @@ fn rustfmt(lab: &Lab, tree: &Path, changed: &[Changed]) -> Result<Check> {
     })
 }
 
+// Coccinelle.
+
+/// The rule of the series. Its context mode marks lines without Python, which its other
+/// modes need and the toolchain's spatch has not.
+const RULE: &str = "scripts/coccinelle/free/spi_controller.cocci";
+
+/// Each example by itself, so that no rule combines two.
+const SPATCH: &str = r#"
+set -e
+cd /examples
+for file in *.c; do
+	spatch --very-quiet -D context --sp-file "/linux/$1" "$file" 2>&1
+done
+"#;
+
+/// In the examples, the rule finds the lines that end with this, and no others.
+const FIRES: &str = "/* FIRES */";
+
+fn coccinelle(lab: &Lab, tree: &Path) -> Result<Check> {
+    let examples = lab.paths.clone.join("lab/kernel/coccinelle");
+    let mut wanted = BTreeSet::new();
+    let mut files = fs::read_dir(&examples)
+        .and_then(|dir| dir.collect::<std::io::Result<Vec<_>>>())
+        .with_context(|| format!("cannot read {}", examples.display()))?;
+    files.retain(|file| file.path().extension().is_some_and(|end| end == "c"));
+    for file in &files {
+        let path = file.path();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        let marks = text.lines().enumerate();
+        let marks = marks.filter(|(_, line)| line.ends_with(FIRES));
+        wanted.extend(marks.map(|(index, _)| (name.clone(), index + 1)));
+    }
+    if wanted.is_empty() {
+        bail!("no line in {} ends with {FIRES}", examples.display());
+    }
+    let binds = [
+        Bind::read_only(tree, "/linux"),
+        Bind::read_only(&examples, "/examples"),
+    ];
+    let mut command = lab.toolchain.command(&binds, "sh");
+    let said = process::output(command.args(["-c", SPATCH, "spatch", RULE]))?;
+    let found = removed(&said).context("spatch wrote what is not a diff")?;
+    let place = |(file, line): &(String, usize)| format!("lab/kernel/coccinelle/{file}:{line}");
+    let missed = wanted.difference(&found);
+    let wrong = found.difference(&wanted);
+    Ok(Check {
+        name: "coccinelle",
+        looked: files.len(),
+        findings: missed
+            .map(|at| format!("{}: {RULE} does not fire", place(at)))
+            .chain(wrong.map(|at| format!("{}: {RULE} fires", place(at))))
+            .collect(),
+    })
+}
+
+/// The lines that unified diffs take away, by file and number.
+fn removed(diff: &str) -> Result<BTreeSet<(String, usize)>> {
+    static HUNK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^@@ -(\d+)(?:,\d+)? \+").expect("a constant expression"));
+    let mut lines = BTreeSet::new();
+    let mut file = None;
+    let mut number = None;
+    for line in diff.lines() {
+        if let Some(path) = line.strip_prefix("--- ") {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            file = Some(name.split('\t').next().unwrap_or(name).to_owned());
+            number = None;
+        } else if line.starts_with("+++ ") || line.starts_with("diff ") {
+            continue;
+        } else if let Some(hunk) = HUNK.captures(line) {
+            number = Some(hunk[1].parse::<usize>()?);
+        } else {
+            let (Some(file), Some(number)) = (&file, &mut number) else {
+                bail!("{line:?}");
+            };
+            match line.as_bytes().first() {
+                Some(b'-') => {
+                    lines.insert((file.clone(), *number));
+                    *number += 1;
+                }
+                Some(b' ') | None => *number += 1,
+                Some(b'+' | b'\\') => {}
+                _ => bail!("{line:?}"),
+            }
+        }
+    }
+    Ok(lines)
+}
+
 // unsafe.
 
 /// How often a Rust file is unsafe, and was before the series if it was there.
@@ -552,6 +646,21 @@ diff --git a/drivers/spi/spi.c b/drivers/spi/spi.c
     fn the_committed_allow_list_reads() -> Result<()> {
         let file = Paths::find()?.data().join("check/checkpatch.toml");
         assert!(!allow_list(&file)?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn removed_lines_are_counted_in_the_old_file() -> Result<()> {
+        let diff = "diff = \n--- /a/b.c\n+++ /tmp/cocci-output-1-b.c\n@@ -9,4 +9,3 @@ int f()\n \n-x\n y\n+z\n\
+                    @@ -20,1 +19,0 @@\n-- w\n--- c.c\n+++ c.c\n@@ -1 +1 @@\n-v\n";
+        let lines = removed(diff)?;
+        let wanted = [("b.c", 10), ("b.c", 20), ("c.c", 1)];
+        assert_eq!(
+            lines,
+            wanted.map(|(file, line)| (file.to_owned(), line)).into()
+        );
+        assert!(removed("Fatal error: exception\n").is_err());
+        assert!(removed("")?.is_empty());
         Ok(())
     }
 
