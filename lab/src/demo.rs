@@ -330,14 +330,10 @@ fn from_clone(lab: &Lab, path: &Path) -> String {
     path.display().to_string()
 }
 
-/// With `machines`, the machine stands above the binding: there is no room beside it.
+/// With `machines`, of more than one.
 fn table(rows: &[Row], machines: bool) -> Table {
-    let binding = |machine: &str, compatible: &str| match machines {
-        true => format!("{machine}\n{compatible}"),
-        false => compatible.to_owned(),
-    };
     let mut table = ui::table([
-        binding("machine", "compatible").as_str(),
+        ui::binding(machines, "machine", "compatible").as_str(),
         "scenario",
         "kernel",
         "verdict",
@@ -349,7 +345,7 @@ fn table(rows: &[Row], machines: bool) -> Table {
             verdict = format!("{verdict} (boot {})", row.boots);
         }
         table.add_row([
-            binding(&row.machine, &row.compatible),
+            ui::binding(machines, &row.machine, &row.compatible),
             row.scenario.clone(),
             row.variant.to_string(),
             verdict,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::image::write_whole;
 use crate::kernel::{self, Kernel, Lab, Variant};
-use crate::machine::{Compatible, Machine};
+use crate::machine::{ALL, Compatible, Machine};
 use crate::mutants;
 use crate::paths::Paths;
 use crate::process;
@@ -56,7 +56,7 @@ pub struct Args {
     /// Only mutants whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// A file of lab/data/machines/
+    /// A file of lab/data/machines/, or `all` that have a flash
     #[arg(long, default_value = "amd-versal-virt")]
     machine: String,
     /// Another driver of the controller than C's, as the machine names it
@@ -76,13 +76,27 @@ pub struct Args {
 impl Args {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
-        qemu::check_names(
-            paths,
-            &self.machine,
-            self.driver.as_deref(),
-            self.compatible.as_deref(),
-            self.scenario.as_deref(),
-        )
+        self.machines(paths)?;
+        self.scenarios(paths).map(drop)
+    }
+
+    fn machines(&self, paths: &Paths) -> Result<Vec<Machine>> {
+        let (driver, compatible) = (self.driver.as_deref(), self.compatible.as_deref());
+        let mut machines = Machine::chosen(paths, &self.machine, driver, compatible)?;
+        if self.machine == ALL {
+            machines.retain(|it| it.flash.is_some());
+        }
+        for machine in &machines {
+            machine.flash()?;
+        }
+        Ok(machines)
+    }
+
+    fn scenarios(&self, paths: &Paths) -> Result<Vec<Scenario>> {
+        match &self.scenario {
+            Some(name) => Ok(vec![Scenario::load(paths, name)?]),
+            None => Scenario::load_all(paths),
+        }
     }
 }
 
@@ -191,16 +205,27 @@ impl Boot {
     }
 }
 
-/// One scenario with one binding.
+/// A machine with its kernel.
+struct Soaked<'a> {
+    machine: &'a Machine,
+    kernel: Kernel,
+    /// Of both.
+    key: String,
+}
+
+/// One scenario with one binding of a machine.
 #[derive(Clone, Copy)]
 struct Pair<'a> {
+    machine: &'a str,
     compatible: &'a Compatible,
     scenario: &'a Scenario,
 }
 
 impl Pair<'_> {
     fn has(&self, boot: &Boot) -> bool {
-        boot.compatible == self.compatible.name && boot.scenario == self.scenario.name
+        boot.machine == self.machine
+            && boot.compatible == self.compatible.name
+            && boot.scenario == self.scenario.name
     }
 
     fn cycles(&self, boots: &[Boot]) -> u32 {
@@ -225,44 +250,47 @@ impl Pair<'_> {
 }
 
 fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
-    let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
-    let scenarios = match &args.scenario {
-        Some(name) => vec![Scenario::load(&lab.paths, name)?],
-        None => Scenario::load_all(&lab.paths)?,
-    };
-    let compatibles = match &args.compatible {
-        Some(name) => vec![machine.compatible(name)?],
-        None => machine.compatible.iter().collect(),
-    };
+    let machines = args.machines(&lab.paths)?;
+    let scenarios = args.scenarios(&lab.paths)?;
     let variant = match args.tree {
         true => Variant::Tree,
         false => Variant::Series { upto: None },
     };
-    let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
-    let key = key(&[
-        &machine.name,
-        &kernel.source_id,
-        &kernel.config_sha256,
-        lab.toolchain.key(),
-    ]);
+    let mut soaked = Vec::new();
     let mut pairs = Vec::new();
-    for compatible in compatibles {
-        for scenario in &scenarios {
-            pairs.push(Pair {
-                compatible,
-                scenario,
-            });
+    for machine in &machines {
+        let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
+        let key = key(&[
+            &machine.name,
+            &kernel.source_id,
+            &kernel.config_sha256,
+            lab.toolchain.key(),
+        ]);
+        for compatible in &machine.compatible {
+            for scenario in &scenarios {
+                let pair = Pair {
+                    machine: &machine.name,
+                    compatible,
+                    scenario,
+                };
+                pairs.push((soaked.len(), pair));
+            }
         }
+        soaked.push(Soaked {
+            machine,
+            kernel,
+            key,
+        });
     }
 
     let (mut boots, others): (Vec<Boot>, Vec<Boot>) =
         kept(&lab.paths).demo.into_iter().partition(|boot| {
             // The tree's commit does not say what it holds while files differ from it.
-            boot.key == key && !boot.source_id.ends_with("-dirty")
+            soaked.iter().any(|it| it.key == boot.key) && !boot.source_id.ends_with("-dirty")
         });
     'rounds: loop {
         let mut idle = true;
-        for pair in &pairs {
+        for (soaked_index, pair) in &pairs {
             let Some(cycles) = pair.wants(&boots, args.cycles) else {
                 continue;
             };
@@ -270,7 +298,7 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
                 break 'rounds;
             }
             idle = false;
-            boots.push(boot(lab, &machine, &kernel, *pair, &boots, cycles, &key)?);
+            boots.push(boot(lab, &soaked[*soaked_index], *pair, &boots, cycles)?);
             let demo = others.iter().chain(&boots).cloned().collect();
             save(&lab.paths, &Kept { demo })?;
         }
@@ -278,7 +306,8 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
             break;
         }
     }
-    println!("{}", table(&pairs, &boots));
+    let pairs: Vec<Pair> = pairs.into_iter().map(|(_, pair)| pair).collect();
+    println!("{}", table(&pairs, &boots, args.machine == ALL));
     let open = pairs
         .iter()
         .filter(|pair| match args.cycles {
@@ -299,24 +328,23 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
     Ok(passed == asked.len() && open == 0)
 }
 
-fn boot(
-    lab: &Lab,
-    machine: &Machine,
-    kernel: &Kernel,
-    pair: Pair,
-    boots: &[Boot],
-    cycles: u32,
-    key: &str,
-) -> Result<Boot> {
+fn boot(lab: &Lab, soaked: &Soaked, pair: Pair, boots: &[Boot], cycles: u32) -> Result<Boot> {
+    let Soaked {
+        machine,
+        kernel,
+        key,
+    } = soaked;
     let Pair {
         compatible,
         scenario,
+        ..
     } = pair;
     process::check_interrupted()?;
     let seed = pair.seed(boots);
     let bench = Bench::prepare(lab, machine, kernel, seed)?;
     let step = lab.ui.step(format!(
-        "{:<18} {:<18} seed {seed}, {} cycles",
+        "{:<18} {:<18} {:<18} seed {seed}, {} cycles",
+        machine.name,
         compatible.name,
         scenario.name,
         bench.cycles(scenario, cycles)
@@ -361,7 +389,8 @@ fn boot(
     if !boot.passed() {
         lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
         // The next boot of its kind would overwrite it.
-        let name = format!("{}-{}-seed-{seed}", compatible.name, scenario.name);
+        let name = [&machine.name, &compatible.name, &scenario.name].map(String::as_str);
+        let name = format!("{}-seed-{seed}", name.join("-"));
         let place = lab.paths.out().join("soak").join(name.replace(',', "-"));
         if place.exists() {
             fs::remove_dir_all(&place)
@@ -375,9 +404,10 @@ fn boot(
     Ok(boot)
 }
 
-fn table(pairs: &[Pair], boots: &[Boot]) -> Table {
+/// With `machines`, of more than one.
+fn table(pairs: &[Pair], boots: &[Boot], machines: bool) -> Table {
     let mut table = ui::table([
-        "compatible",
+        ui::binding(machines, "machine", "compatible").as_str(),
         "scenario",
         "cycles",
         "seeds",
@@ -401,7 +431,7 @@ fn table(pairs: &[Pair], boots: &[Boot]) -> Table {
             _ => failed.join("\n"),
         };
         table.add_row([
-            pair.compatible.name.clone(),
+            ui::binding(machines, pair.machine, &pair.compatible.name),
             pair.scenario.name.clone(),
             pair.cycles(boots).to_string(),
             match (seeds.clone().min(), seeds.max()) {
@@ -423,7 +453,7 @@ mod tests {
     fn boot(scenario: &str, seed: u64, cycles: u32) -> Boot {
         Boot {
             key: "k".into(),
-            machine: "m".into(),
+            machine: "amd-versal-virt".into(),
             compatible: "cdns,qspi-nor".into(),
             scenario: scenario.into(),
             seed,
@@ -443,6 +473,7 @@ mod tests {
         let machine = Machine::load(&paths, "amd-versal-virt", None)?;
         let scenario = Scenario::load(&paths, "flash-unbind")?;
         let pair = Pair {
+            machine: &machine.name,
             compatible: machine.compatible("cdns,qspi-nor")?,
             scenario: &scenario,
         };
@@ -454,11 +485,16 @@ mod tests {
         );
         assert_eq!(pair.wants(&boots, None), Some(BOOT_CYCLES));
         boots.push(boot("flash-unbind", 2, 15));
+        // Those of another machine do not count.
+        boots.push(Boot {
+            machine: "amd-versal2-virt".into(),
+            ..boot("flash-unbind", 9, 7)
+        });
         assert_eq!(pair.wants(&boots, Some(40)), None);
-        let text = table(&[pair], &boots).to_string();
+        let text = table(&[pair], &boots, false).to_string();
         assert!(text.contains("1-2") && text.contains("40"), "{text}");
         boots[2].verdict = "failed".into();
-        let text = table(&[pair], &boots).to_string();
+        let text = table(&[pair], &boots, false).to_string();
         assert!(text.contains("seed 2: failed"), "{text}");
         Ok(())
     }

@@ -140,6 +140,15 @@ pub fn table(header: impl Into<Row>) -> Table {
     table
 }
 
+/// A cell: a binding of a machine which, with `machines`, stands above it, since there is
+/// no room beside it.
+pub fn binding(machines: bool, machine: &str, compatible: &str) -> String {
+    match machines {
+        true => format!("{machine}\n{compatible}"),
+        false => compatible.to_owned(),
+    }
+}
+
 /// A table of many short cells: as wide as the terminal, with lines between columns.
 pub fn grid(header: impl Into<Row>) -> Table {
     let mut table = Table::new();

@@ -386,6 +386,20 @@ fn unknown_machine_scenario_or_binding() -> Result<()> {
         day.lab(&[verb, "--scenario", "rain"])?
             .failed(&["unknown scenario 'rain'", "held-fd"])?;
     }
+    for verb in ["boot", "shell"] {
+        day.lab(&[verb, "--machine", "all"])?
+            .failed(&["unknown machine 'all'"])?;
+    }
+    for verb in ["demo", "soak"] {
+        day.lab(&[verb, "--machine", "all", "--compatible", "x"])?
+            .failed(&["no machine has a compatible 'x'", "nuvoton,npcm845-fiu"])?;
+        day.lab(&[verb, "--machine", "ast2600-evb", "--driver", "rust"])?
+            .failed(&["ast2600-evb has no driver 'rust'"])?;
+        day.lab(&[verb, "--compatible", "mobileye,eyeq5-ospi"])?
+            .failed(&["with --driver rust only"])?;
+    }
+    day.lab(&["soak", "--machine", "imx8mm-evk"])?
+        .failed(&["imx8mm-evk has no flash: no FlexSPI model"])?;
     // Before anything was made or fetched.
     assert_eq!(day.cached("toolchain"), [""; 0]);
     Ok(())
