@@ -1,0 +1,23 @@
+//@ error: E0277
+
+//! What callbacks get is what the controller was registered with, and of their type.
+
+use kernel::prelude::*;
+use kernel::spi::mem::Operations;
+use kernel::spi::{Controller, Registration};
+
+/// Registers.
+pub fn register<'bound, T, U>(
+    controller: Controller<'bound, T>,
+    right: T::Data<'bound>,
+    wrong: U::Data<'bound>,
+) -> Result<Registration<'bound, T>>
+where
+    T: Operations,
+    U: Operations,
+{
+    let both = (right, wrong);
+    // SAFETY: It is not run.
+    //@ twin: unsafe { Registration::new::<Error>(controller, Ok(both.0)) }
+    unsafe { Registration::new::<Error>(controller, Ok(both.1)) }
+}
