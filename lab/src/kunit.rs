@@ -68,11 +68,24 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// One test takes seconds.
 pub const ONE_LIMIT: Duration = Duration::from_secs(180);
 
+/// Which tests a line of the list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that it names.
+    One,
+    /// Those that match, of which there must be so many. For examples of documentation,
+    /// which have no names, but numbers within their file.
+    Matching(usize),
+    /// What else matches, if there is something: tests that are not the series'.
+    Others,
+}
+
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// `suite.test`
+    /// `suite.test`, or a pattern.
     pub name: String,
+    pub which: Which,
     /// 0 for a test without.
     pub parameters: usize,
     /// How many parameters (or whether the test, if it has none) may be skipped.
@@ -108,6 +121,25 @@ pub enum Outcome {
     Missing,
 }
 
+impl Expected {
+    fn matches(&self, name: &str) -> bool {
+        match self.which {
+            Which::One => self.name == name,
+            // The list has been read, and its patterns with it.
+            _ => glob_pattern(&self.name).is_ok_and(|pattern| pattern.is_match(name)),
+        }
+    }
+}
+
+/// The line that a test belongs to: the first that is about it, but one with its name comes
+/// first of all.
+fn line_of<'a>(list: &'a [Expected], name: &str) -> Option<&'a Expected> {
+    let named = list
+        .iter()
+        .find(|entry| entry.which == Which::One && entry.name == name);
+    named.or_else(|| list.iter().find(|entry| entry.matches(name)))
+}
+
 /// The list of a configuration.
 pub fn list_file(paths: &Paths, config: &str) -> PathBuf {
     paths.data().join(format!("kunit/{config}.txt"))
@@ -128,6 +160,7 @@ fn parse_list(text: &str) -> Result<Vec<Expected>> {
         let Some(name) = words.next() else { continue };
         let mut entry = Expected {
             name: name.to_owned(),
+            which: Which::One,
             parameters: 0,
             skips: 0,
             stock: false,
@@ -137,12 +170,17 @@ fn parse_list(text: &str) -> Result<Vec<Expected>> {
             match word.split_once('=') {
                 Some(("parameters", value)) => entry.parameters = number(value)?,
                 Some(("skips", value)) => entry.skips = number(value)?,
+                Some(("tests", value)) => entry.which = Which::Matching(number(value)?),
+                None if word == "others" => entry.which = Which::Others,
                 None if word == "stock" => entry.stock = true,
                 _ => bail!("{name}: {word} is not understood"),
             }
         }
         if !name.contains('.') || list.iter().any(|other| other.name == name) {
             bail!("{name} is not suite.test, or is there twice");
+        }
+        if name.contains(['*', '?']) == (entry.which == Which::One) {
+            bail!("{name}: patterns, and nothing else, have `tests=` or `others`");
         }
         list.push(entry);
     }
@@ -154,24 +192,64 @@ fn print_list(old: &[Expected], cases: &[Case]) -> String {
     let mut text = String::from(
         "# The KUnit tests that must run; written by `cargo lab kunit --update`.\n\
          # suite.test [parameters=N] [skips=N] [stock]; stock: uses nothing that stock\n\
-         # kernels have not, and must fail there.\n",
+         # kernels have not, and must fail there.\n\
+         # pattern tests=N: so many that match. pattern others: those that match no other\n\
+         # line, however many. Patterns are written by hand, their numbers are not.\n",
     );
+    let mut lines: Vec<Expected> = Vec::new();
     for case in cases {
-        let skips = match (case.parameters, case.status) {
-            (0, Status::Skip) => 1,
-            _ => case.skipped,
+        let line = line_of(old, &case.name).filter(|entry| entry.which != Which::One);
+        if let Some(pattern) = line {
+            match lines.iter_mut().find(|entry| entry.name == pattern.name) {
+                None => lines.push(Expected {
+                    which: match pattern.which {
+                        Which::Matching(_) => Which::Matching(1),
+                        which => which,
+                    },
+                    ..pattern.clone()
+                }),
+                Some(Expected {
+                    which: Which::Matching(number),
+                    ..
+                }) => *number += 1,
+                Some(_) => {}
+            }
+            continue;
+        }
+        lines.push(Expected {
+            name: case.name.clone(),
+            which: Which::One,
+            parameters: case.parameters,
+            skips: match (case.parameters, case.status) {
+                (0, Status::Skip) => 1,
+                _ => case.skipped,
+            },
+            stock: old
+                .iter()
+                .any(|entry| entry.name == case.name && entry.stock),
+        });
+    }
+    for line in &lines {
+        text.push_str(&line.name);
+        let tests = match line.which {
+            Which::Matching(number) => number,
+            _ => 0,
         };
-        text.push_str(&case.name);
-        for (word, number) in [("parameters", case.parameters), ("skips", skips)] {
+        let numbers = [
+            ("tests", tests),
+            ("parameters", line.parameters),
+            ("skips", line.skips),
+        ];
+        for (word, number) in numbers {
             if number > 0 {
                 // Writing to a string does not fail.
                 let _ = write!(text, " {word}={number}");
             }
         }
-        if old
-            .iter()
-            .any(|entry| entry.name == case.name && entry.stock)
-        {
+        if line.which == Which::Others {
+            text.push_str(" others");
+        }
+        if line.stock {
             text.push_str(" stock");
         }
         text.push('\n');
@@ -264,23 +342,52 @@ pub fn is_report(line: &str) -> bool {
     PATTERN.is_match(line)
 }
 
-/// Each expected test in order, then those that ran and are not in the list.
+/// Each expected test in order, then those that ran and are not in the list. What matches
+/// `others` is one outcome, and each that did not pass one of its own.
 pub fn judge(expected: &[Expected], cases: &[Case]) -> Vec<(String, Outcome)> {
     let mut ran: BTreeMap<&str, &Case> = BTreeMap::new();
+    let mut of_line: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
     let mut outcomes = Vec::new();
     for case in cases {
         if ran.insert(&case.name, case).is_some() {
             outcomes.push((case.name.clone(), Outcome::Failed("ran twice".into())));
+        } else if let Some(line) = line_of(expected, &case.name) {
+            of_line.entry(&line.name).or_default().push(case);
         }
     }
     for entry in expected {
-        let outcome = ran
+        let found = of_line
             .get(entry.name.as_str())
-            .map_or(Outcome::Missing, |case| outcome(entry, case));
-        outcomes.push((entry.name.clone(), outcome));
+            .map_or(&[][..], Vec::as_slice);
+        let each = |case: &&Case| (case.name.clone(), outcome(entry, case));
+        match entry.which {
+            Which::One => outcomes.push(
+                found
+                    .first()
+                    .map_or((entry.name.clone(), Outcome::Missing), each),
+            ),
+            Which::Matching(number) => {
+                outcomes.extend(found.iter().map(each));
+                if found.len() != number {
+                    let why = format!("{} tests ran, not {number}", found.len());
+                    outcomes.push((entry.name.clone(), Outcome::Failed(why)));
+                }
+            }
+            Which::Others => {
+                let bad: Vec<_> = found
+                    .iter()
+                    .map(each)
+                    .filter(|(_, outcome)| !matches!(outcome, Outcome::Passed | Outcome::Skipped))
+                    .collect();
+                if bad.is_empty() && !found.is_empty() {
+                    outcomes.push((entry.name.clone(), Outcome::Passed));
+                }
+                outcomes.extend(bad);
+            }
+        }
     }
     for case in cases {
-        if !expected.iter().any(|entry| entry.name == case.name) {
+        if line_of(expected, &case.name).is_none() {
             let why = "is not in the list of tests".to_owned();
             outcomes.push((case.name.clone(), Outcome::Failed(why)));
         }
@@ -375,6 +482,31 @@ fn build_models(lab: &Lab, tree: bool) -> Result<Kernel> {
     kernel::build_overlaid(lab, &below, &Overlay::models(&lab.paths)?, MODELS)
 }
 
+/// What is left of a list with a filter. Of what a pattern is about, it cannot be known how
+/// many tests match a filter for some of a suite.
+fn filtered(expected: &[Expected], glob: &str) -> Result<Vec<Expected>> {
+    let pattern = glob_pattern(glob)?;
+    let (suite, test) = glob.split_once('.').unwrap_or((glob, "*"));
+    let suite = glob_pattern(suite)?;
+    let mut left = Vec::new();
+    for entry in expected {
+        match entry.which {
+            Which::One if pattern.is_match(&entry.name) => left.push(entry.clone()),
+            Which::Matching(_) | Which::Others if suite.is_match(&entry.name) => {
+                left.push(Expected {
+                    which: match test {
+                        "*" => entry.which,
+                        _ => Which::Others,
+                    },
+                    ..entry.clone()
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(left)
+}
+
 /// Builds, runs and judges all tests of one configuration; with a filter, those that
 /// match, if there are any.
 fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
@@ -384,8 +516,7 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
         false => Vec::new(),
     };
     if let Some(glob) = &args.filter {
-        let pattern = glob_pattern(glob)?;
-        expected.retain(|entry| pattern.is_match(&entry.name));
+        expected = filtered(&expected, glob)?;
         if expected.is_empty() {
             return Ok(None);
         }
@@ -399,6 +530,9 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
     let filter = args.filter.as_deref();
     let ran = boot_with(lab, &kernel, &dir, filter, more, LIMIT)?;
     step.done(format!("{} tests ran", ran.cases.len()));
+    if filter.is_some() && ran.cases.is_empty() && faults(&ran).is_empty() {
+        return Ok(None);
+    }
     if args.update {
         if ran.ended != Ended::Done {
             bail!("{}; the list stays as it is", faults(&ran).join("; "));
@@ -508,7 +642,16 @@ mod tests {
 
     #[test]
     fn lists_with_faults_are_refused() {
-        for wrong in ["a", "a.b\na.b", "a.b what", "a.b skips=x", "a.b size=1"] {
+        for wrong in [
+            "a",
+            "a.b\na.b",
+            "a.b what",
+            "a.b skips=x",
+            "a.b size=1",
+            "a.b*",
+            "a.b others",
+            "a.b tests=1",
+        ] {
             assert!(parse_list(wrong).is_err(), "{wrong}");
         }
     }
@@ -549,6 +692,48 @@ mod tests {
                 "a.new is not in the list of tests",
             ]
         );
+        Ok(())
+    }
+
+    #[test]
+    fn patterns_count_what_has_no_line_of_its_own() -> Result<()> {
+        let list = "a.x_1\na.x_* tests=2\na.* others\n";
+        let expected = parse_list(list)?;
+        let all: Vec<Case> = ["a.x_0", "a.x_1", "a.x_2", "a.y", "a.z"]
+            .map(|name| case(name, Status::Pass, 0, 0))
+            .into();
+        let said = |expected: &[Expected], cases: &[Case]| -> Vec<String> {
+            judge(expected, cases)
+                .iter()
+                .map(|(name, outcome)| format!("{name} {outcome:?}"))
+                .collect()
+        };
+        assert_eq!(
+            said(&expected, &all),
+            ["a.x_1 Passed", "a.x_0 Passed", "a.x_2 Passed", "a.* Passed"]
+        );
+        assert!(print_list(&expected, &all).ends_with("\na.x_* tests=2\na.x_1\na.* others\n"));
+        let mut bad = all;
+        bad[0].status = Status::Fail;
+        bad[3].status = Status::Fail;
+        bad.remove(2);
+        assert_eq!(
+            said(&expected, &bad),
+            [
+                "a.x_1 Passed",
+                "a.x_0 Failed(\"failed\")",
+                "a.x_* Failed(\"1 tests ran, not 2\")",
+                "a.y Failed(\"failed\")"
+            ]
+        );
+        // With a filter for some of them, nobody counts.
+        let some = filtered(&expected, "a.*_2")?;
+        assert_eq!(
+            said(&some, &[case("a.x_2", Status::Pass, 0, 0)]),
+            ["a.x_* Passed"]
+        );
+        assert_eq!(filtered(&expected, "a")?, expected);
+        assert!(filtered(&expected, "b.*")?.is_empty());
         Ok(())
     }
 
