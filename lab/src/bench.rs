@@ -1,4 +1,5 @@
-//! `cargo lab bench gate`: what the gates cost, beside what other mechanisms would.
+//! `cargo lab bench`: what the gates cost, beside what other mechanisms would; and what
+//! operations take through C's driver and through Rust's (`cadence`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+mod cadence;
+
 use crate::dtb;
 use crate::image::Image;
 use crate::kernel::{self, Lab};
-use crate::machine::Machine;
+use crate::machine::{Compatible, Machine};
 use crate::measured::{self, Latency, Measured, Spread};
 use crate::paths::Paths;
 use crate::process::{self, Running};
@@ -47,6 +50,7 @@ enum What {
     /// out/build/bench-*.
     #[command(verbatim_doc_comment)]
     Gate(GateArgs),
+    Cadence(cadence::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +90,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// In the kernel tree, and in lab/kernel/bench/.
 const PROGRAM: &str = "drivers/misc/gate_bench.c";
+const COUNTER: &str = "drivers/misc/insn_count.h";
 const VARIANT_HEADER: &str = "include/linux/lab_gate_variant.h";
 
 /// What others are compared with.
@@ -215,7 +220,13 @@ struct Results {
 
 /// The verb `bench`.
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
-    let What::Gate(args) = args.what;
+    match args.what {
+        What::Gate(args) => gate(lab, args),
+        What::Cadence(args) => cadence::run(lab, args),
+    }
+}
+
+fn gate(lab: &Lab, args: GateArgs) -> Result<ExitCode> {
     let chosen = choose(variants(&lab.paths)?, &args.only)?;
     let bench = Bench::new(lab, args.tree)?;
     let mut rows = Vec::new();
@@ -285,6 +296,7 @@ struct Bench<'a> {
     series_dir: PathBuf,
     series_id: String,
     program: Vec<u8>,
+    counter: Vec<u8>,
     hook: Vec<u8>,
     gates: Vec<u8>,
 }
@@ -292,26 +304,15 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(lab: &'a Lab, tree: bool) -> Result<Self> {
         let source = Source::ensure(&lab.paths, &lab.ui)?;
-        let (series_dir, series_id) = match tree {
-            true => {
-                let (id, dirty) = series::tree_state(&lab.paths, &source)?;
-                if dirty {
-                    bail!("linux/ has changes that are not committed; commit them first");
-                }
-                (lab.paths.linux(), id)
-            }
-            false => series::checkout(&lab.paths, &lab.ui, &source, None)?,
-        };
-        let read = |name: &str| {
-            let file = bench_dir(&lab.paths).join(name);
-            fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
-        };
+        let (series_dir, series_id) = below(lab, &source, tree)?;
+        let read = |name| bench_file(&lab.paths, name);
         Ok(Self {
             lab,
             source,
             series_dir,
             series_id,
             program: read("gate_bench.c")?,
+            counter: read("insn_count.h")?,
             hook: read("bench.patch")?,
             gates: read("gates.patch")?,
         })
@@ -331,6 +332,7 @@ impl<'a> Bench<'a> {
             &gates,
             header,
             &text(&self.program),
+            &text(&self.counter),
             &text(&self.hook),
             &kernel::config_key(&self.lab.paths, config)?,
             self.lab.toolchain.key(),
@@ -400,7 +402,10 @@ impl<'a> Bench<'a> {
         }
         let lab = self.lab;
         let mut patches = vec![self.hook.clone()];
-        let mut files = vec![(PROGRAM, self.program.clone())];
+        let mut files = vec![
+            (PROGRAM, self.program.clone()),
+            (COUNTER, self.counter.clone()),
+        ];
         let below = match &variant.kind {
             Kind::Stock => (self.source.dir.as_path(), self.source.base.as_str()),
             Kind::Series => (self.series_dir.as_path(), self.series_id.as_str()),
@@ -424,33 +429,13 @@ impl<'a> Bench<'a> {
         Ok(kernel.release)
     }
 
-    /// One CPU that executes one instruction a nanosecond, and skips the time in which
-    /// it has nothing to do.
     fn qemu(&self, dir: &Path) -> Result<Command> {
         let machine = Machine::load(&self.lab.paths, MACHINE, None)?;
         let compatible = machine
             .compatible
             .first()
             .with_context(|| format!("machine {MACHINE} names no compatible"))?;
-        dtb::build(self.lab, &machine, compatible, &self.source.dir, dir)?;
-        let flash = machine.flash()?;
-        Image::new(1, flash.size).write(&dir.join("flash.bin"))?;
-        let binds = [Bind::read_only(dir, "/boot/bench")];
-        let mut qemu = self.lab.toolchain.command(&binds, machine.arch.qemu());
-        qemu.env("TMPDIR", "/tmp/.")
-            .args(&machine.qemu)
-            .args(["-display", "none", "-monitor", "none", "-no-reboot"])
-            .args(["-icount", "shift=0,sleep=off"])
-            .args(["-kernel", "/boot/bench/kernel"])
-            .args(["-dtb", "/boot/bench/machine.dtb"])
-            .arg("-append")
-            .arg(format!(
-                "console={} loglevel=7 panic=-1 panic_on_warn=1 oops=panic maxcpus=1",
-                machine.console
-            ))
-            .args(Machine::drive(flash, "/boot/bench/flash.bin"))
-            .args(machine.serial());
-        Ok(qemu)
+        counting(self.lab, &machine, compatible, &self.source.dir, dir, "")
     }
 
     fn uml(&self, dir: &Path) -> Command {
@@ -472,6 +457,54 @@ impl<'a> Bench<'a> {
         let (_, out, _) = process::capture(&mut pahole)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
+}
+
+fn bench_file(paths: &Paths, name: &str) -> Result<Vec<u8>> {
+    let file = bench_dir(paths).join(name);
+    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// What a benchmark is laid over: the series, or the last commit of linux/.
+fn below(lab: &Lab, source: &Source, tree: bool) -> Result<(PathBuf, String)> {
+    if !tree {
+        return series::checkout(&lab.paths, &lab.ui, source, None);
+    }
+    let (id, dirty) = series::tree_state(&lab.paths, source)?;
+    if dirty {
+        bail!("linux/ has changes that are not committed; commit them first");
+    }
+    Ok((lab.paths.linux(), id))
+}
+
+/// QEMU with `dir`'s kernel and one CPU, which executes one instruction a nanosecond and
+/// skips the time in which it has nothing to do.
+fn counting(
+    lab: &Lab,
+    machine: &Machine,
+    compatible: &Compatible,
+    source: &Path,
+    dir: &Path,
+    words: &str,
+) -> Result<Command> {
+    dtb::build(lab, machine, compatible, source, dir)?;
+    let flash = machine.flash()?;
+    Image::new(1, flash.size).write(&dir.join("flash.bin"))?;
+    let binds = [Bind::read_only(dir, "/boot/bench")];
+    let mut qemu = lab.toolchain.command(&binds, machine.arch.qemu());
+    qemu.env("TMPDIR", "/tmp/.")
+        .args(&machine.qemu)
+        .args(["-display", "none", "-monitor", "none", "-no-reboot"])
+        .args(["-icount", "shift=0,sleep=off"])
+        .args(["-kernel", "/boot/bench/kernel"])
+        .args(["-dtb", "/boot/bench/machine.dtb"])
+        .arg("-append")
+        .arg(format!(
+            "console={} loglevel=7 panic=-1 panic_on_warn=1 oops=panic maxcpus=1 {words}",
+            machine.console
+        ))
+        .args(Machine::drive(flash, "/boot/bench/flash.bin"))
+        .args(machine.serial());
+    Ok(qemu)
 }
 
 /// Boots, with the console in `log`, until the kernel has switched itself off.

@@ -25,6 +25,9 @@ pub struct Latency {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     pub hz: u64,
+    /// Of the flash's controller, where that is what is measured.
+    #[serde(default)]
+    pub driver: Option<String>,
     /// Instructions by operation, one entry for each repeat.
     pub instructions: BTreeMap<String, Vec<Spread>>,
     /// Picoseconds by operation and number of threads.
@@ -98,7 +101,10 @@ impl Values<'_> {
 
 fn read(measured: &mut Measured, ended: &mut bool, kind: &str, values: &Values) -> Result<()> {
     match kind {
-        "start" => measured.hz = values.number("hz")?,
+        "start" => {
+            measured.hz = values.number("hz")?;
+            measured.driver = values.text("driver").ok();
+        }
         "insn" => {
             let op = values.text("op")?;
             let all = measured.instructions.entry(op).or_default();

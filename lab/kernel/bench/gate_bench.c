@@ -5,10 +5,8 @@
  * Never mailed. `cargo lab bench gate` adds this file to a tree, stock or patched,
  * boots it and reads what it prints; see README.md beside it.
  *
- * On arm64 it counts instructions, with the PMU's event INST_RETIRED. Under QEMU
- * with -icount, and with nothing else to run, that number is exact: the same kernel
- * gives the same medians in each boot. Elsewhere (UML) it takes the time, with one
- * thread and with two at once on the same gate.
+ * On arm64 it counts instructions (insn_count.h). Elsewhere (UML) it takes the time,
+ * with one thread and with two at once on the same gate.
  */
 
 #define pr_fmt(fmt) "GATEBENCH " fmt
@@ -33,6 +31,8 @@
 #include <linux/srcu.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+
+#include "insn_count.h"
 
 /* A stock tree has neither the gates nor their variants. */
 #if __has_include("../mtd/mtdgate.c")
@@ -100,12 +100,9 @@ static noinline int run_nothing(struct bench *b, int thread)
 	return 0;
 }
 
-/* Ten thousand instructions, no more and no less, beside the loop's own two each. */
 static noinline int run_known(struct bench *b, int thread)
 {
-#ifdef CONFIG_ARM64
-	asm volatile(".rept 10000\n\tnop\n\t.endr");
-#endif
+	known_instructions();
 	return 0;
 }
 
@@ -163,57 +160,7 @@ static bool can_run(const struct run *run)
 	return run->run != run_flash_4096 || bench.flash;
 }
 
-static int compare(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Instructions. */
-
-#ifdef CONFIG_ARM64
-#include <asm/sysreg.h>
-
-#define INST_RETIRED	0x08
-
-static bool start_counter(void)
-{
-	if (!(read_sysreg(pmceid0_el0) & BIT(INST_RETIRED)))
-		return false;
-
-	/* Counter 0, at EL1, and at EL2 if that is where the kernel runs. */
-	write_sysreg(0, pmselr_el0);
-	isb();
-	write_sysreg(INST_RETIRED | BIT(27), pmxevtyper_el0);
-	write_sysreg(BIT(0), pmcntenset_el0);
-	write_sysreg(read_sysreg(pmcr_el0) | BIT(0), pmcr_el0);
-	isb();
-
-	return true;
-}
-
-static __always_inline u32 counter(void)
-{
-	u32 value;
-
-	isb();
-	value = read_sysreg(pmxevcntr_el0);
-	isb();
-
-	return value;
-}
-#else
-static bool start_counter(void)
-{
-	return false;
-}
-
-static u32 counter(void)
-{
-	return 0;
-}
-#endif
 
 static noinline int sample(const struct run *run, unsigned int count)
 {
@@ -257,11 +204,7 @@ static int count_instructions(void)
 		ret = sample(run, min(run->samples, WARM_UP));
 		for (i = 0; !ret && i < REPEATS; i++) {
 			ret = sample(run, run->samples);
-			sort(samples, run->samples, sizeof(*samples), compare, NULL);
-			pr_info("insn op=%s repeat=%u min=%llu median=%llu max=%llu\n",
-				run->name, i, samples[0] - overhead,
-				samples[run->samples / 2] - overhead,
-				samples[run->samples - 1] - overhead);
+			print_instructions(run->name, i, samples, run->samples, overhead);
 		}
 		if (ret) {
 			pr_err("failed op=%s error=%d\n", run->name, ret);
