@@ -19,7 +19,9 @@ use crate::toolchain::{Arch, Bind};
 const TESTS: &str = "tools/testing/selftests/drivers/mtd";
 const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
 /// Programs of lab/guest beside init.
-const OWN_PROGRAMS: [&str; 1] = ["restart_busy"];
+const OWN_PROGRAMS: [&str; 2] = ["compare_drivers", "restart_busy"];
+/// And those that are compiled.
+const OWN_COMPILED: [&str; 1] = ["flash_ops"];
 
 /// Where programs are linked from that are not linked from the toolchain.
 const SYSROOT: &str = "/guest/sysroot";
@@ -55,6 +57,10 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     };
     run(&make(lab, arch, sysroot.is_some()))
         .with_context(|| format!("cannot build {}/{TESTS}", tree.display()))?;
+    for program in OWN_COMPILED {
+        run(&compile(lab, arch, sysroot.is_some(), program))
+            .with_context(|| format!("cannot build {program}.c"))?;
+    }
 
     let modules = kernel.modules()?;
     for module in &modules {
@@ -99,16 +105,31 @@ fn tree_with_tests(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
 /// from a sysroot of the target's own packages: nothing is downloaded or built beside
 /// packages.
 fn make(lab: &Lab, arch: Arch, sysroot: bool) -> String {
-    let sysroot = match sysroot {
-        true => format!(" --sysroot={SYSROOT}"),
-        false => String::new(),
-    };
+    let sysroot = sysroot_option(sysroot);
     format!(
         "make -C /guest/linux/{TESTS} OUTPUT=/guest/out {llvm} ARCH={arch} \
          CROSS_COMPILE={triple}- USERCFLAGS='-Werror -g0{sysroot}' \
          USERLDFLAGS='-static -fuse-ld=lld'",
         llvm = lab.toolchain.llvm(),
         triple = arch.triple()
+    )
+}
+
+fn sysroot_option(sysroot: bool) -> String {
+    match sysroot {
+        true => format!(" --sysroot={SYSROOT}"),
+        false => String::new(),
+    }
+}
+
+/// As static as those.
+fn compile(lab: &Lab, arch: Arch, sysroot: bool, program: &str) -> String {
+    format!(
+        "{clang} --target={triple}{sysroot} -static -fuse-ld=lld -O2 -Wall -Werror \
+         -o /guest/out/{program} /guest/lab/{program}.c",
+        clang = lab.toolchain.clang(),
+        triple = arch.triple(),
+        sysroot = sysroot_option(sysroot)
     )
 }
 
@@ -121,7 +142,7 @@ fn contents(packages: &Path, modules: &[PathBuf]) -> Result<String> {
          dir /lab 755 0 0\n\
          file /init /guest/lab/init 755 0 0\n",
     );
-    for program in PROGRAMS {
+    for program in PROGRAMS.iter().chain(&OWN_COMPILED) {
         writeln!(list, "file /lab/{program} /guest/out/{program} 755 0 0")?;
     }
     for program in OWN_PROGRAMS {

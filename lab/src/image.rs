@@ -43,10 +43,19 @@ impl Image {
     /// FNV-1a, as the guest computes it; `None` when the range is not inside.
     pub fn fnv1a(&self, offset: usize, length: usize) -> Option<u64> {
         let range = self.bytes.get(offset..offset.checked_add(length)?)?;
-        Some(range.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        }))
+        Some(fnv1a(range))
     }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// FNV-1a of 64 bits.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// Writes a file under a temporary name and renames it.
@@ -71,7 +80,7 @@ fn splitmix64(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

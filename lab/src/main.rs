@@ -1,5 +1,6 @@
 //! `cargo lab`: builds, boots and judges the kernels of this repository.
 
+mod ab;
 mod apt;
 mod bench;
 mod check;
@@ -90,6 +91,7 @@ enum Verb {
     Check(check::Args),
     Kunit(kunit::Args),
     Inside(inside::Args),
+    Ab(ab::Args),
     CompileFail(compile_fail::Args),
     Soak(soak::Args),
     Bench(bench::Args),
@@ -179,6 +181,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     // What was typed wrong is told before anything is made.
     match &cli.verb {
         Verb::Demo(args) => args.check(&paths)?,
+        Verb::Ab(args) => args.check(&paths)?,
         Verb::Boot(args) => args.check(&paths)?,
         Verb::Shell(args) => args.check(&paths)?,
         Verb::Soak(args) => args.check(&paths)?,
@@ -204,6 +207,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         },
         Verb::Kunit(args) => kunit::run(&open()?, args),
         Verb::Inside(args) => inside::run(&open()?, args),
+        Verb::Ab(args) => ab::run(&open()?, args),
         Verb::CompileFail(args) => compile_fail::run(&open()?, args),
         Verb::Soak(args) => soak::run(&open()?, args),
         Verb::Bench(args) => bench::run(&open()?, args),

@@ -153,6 +153,18 @@ impl<'a> Bench<'a> {
         job: Job,
         dir: PathBuf,
         command_line: &str,
+        on_line: impl FnMut(&str),
+    ) -> Result<Booted> {
+        self.boot_within(job, dir, command_line, self.time_limit(job), on_line)
+    }
+
+    /// As [`Bench::boot_with`], with another time limit.
+    pub fn boot_within(
+        &self,
+        job: Job,
+        dir: PathBuf,
+        command_line: &str,
+        seconds: u64,
         mut on_line: impl FnMut(&str),
     ) -> Result<Booted> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -166,7 +178,6 @@ impl<'a> Bench<'a> {
         qemu.stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors);
-        let seconds = self.time_limit(job);
         let start = Instant::now();
         let running = Running::spawn(&mut qemu)?;
         let ended = watch(
@@ -224,7 +235,7 @@ impl<'a> Bench<'a> {
     }
 
     /// In a judged run the first report ends the boot, and what hangs is found soon.
-    fn command_line(&self, job: Job) -> String {
+    pub fn command_line(&self, job: Job) -> String {
         let mut words = vec![
             format!("console={}", self.machine.console),
             "loglevel=7 printk.devkmsg=on".to_owned(),
