@@ -56,6 +56,9 @@ pub struct Args {
     /// Boots at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub jobs: u32,
+    /// The kernel in the worktree linux/, as it stands, in place of base + patches/
+    #[arg(long)]
+    pub tree: bool,
 }
 
 impl Args {
@@ -87,6 +90,7 @@ impl Args {
             compatible: None,
             seed: 1,
             jobs: 1,
+            tree: false,
         }
     }
 }
@@ -195,7 +199,10 @@ pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
         if args.driver.is_none() {
             kernels.push(build(Variant::Stock)?);
         }
-        kernels.push(build(Variant::Series { upto: None })?);
+        kernels.push(build(match args.tree {
+            true => Variant::Tree,
+            false => Variant::Series { upto: None },
+        })?);
         let bench = Bench::prepare(lab, machine, &kernels[0], args.seed)?;
         let mut wanted = Vec::new();
         for compatible in &machine.compatible {

@@ -57,6 +57,9 @@ pub struct Machine {
     /// Those that are run with other drivers only.
     #[serde(skip)]
     others: Vec<Compatible>,
+    /// The driver that the kernel was chosen for, when it is not C's.
+    #[serde(skip)]
+    pub chosen: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -128,6 +131,7 @@ impl Machine {
             };
             machine.kernel_config.clone_from(&found.kernel_config);
             machine.modules.clone_from(&found.modules);
+            machine.chosen = Some(driver.to_owned());
         }
         let own = |it: &Compatible| it.driver.is_none() || it.driver.as_deref() == driver;
         (machine.compatible, machine.others) = machine.compatible.into_iter().partition(own);

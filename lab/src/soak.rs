@@ -1,15 +1,18 @@
 //! `cargo lab soak`: what takes too long for `test`, in as much time as there is.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use comfy_table::Table;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::ab;
 use crate::image::write_whole;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::machine::{ALL, Compatible, Machine};
@@ -22,7 +25,7 @@ use crate::toolchain::key;
 use crate::ui;
 use crate::verdict::Verdict;
 
-/// Run what takes long, for as long as asked: all mutants, then the demo's cycles
+/// Run what takes long, for as long as asked: all mutants, C against Rust, the demo's cycles
 ///
 /// A mutant is a patch of lab/kernel/mutants/ that takes one thing out of the series,
 /// and names the KUnit test that must then fail. Each is built on top of the series in
@@ -33,17 +36,26 @@ use crate::verdict::Verdict;
 /// round, each round with another seed for what the flash holds and for what happens
 /// when. A boot makes 25 cycles, a minute or two.
 ///
+/// C's driver and Rust's are compared as by `cargo lab ab --long`, each boot with another
+/// seed: one with each binding, and with --ab alone round after round.
+///
+/// Without --mutants, --ab and --demo: all three, the demo with each driver that the
+/// machine has, or with the one that is named.
+///
 /// Bounded by --minutes and --cycles. What was found out is in out/soak.json and is not
 /// repeated for the same series: stop it, or let it run out of time, and call it again.
 /// Writes also out/src/mutant, out/build/mutant-um-kunit, out/mutants/ (consoles) and
 /// out/boot/; what a failed boot left moves to out/soak/. Prints tables; exit status 0
-/// only if every mutant was killed and every boot passed.
+/// only if every mutant was killed, every boot passed, and nothing is open.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Run the mutants (with --demo: both, as without either)
+    /// Run the mutants
     #[arg(long)]
     mutants: bool,
+    /// Compare C's driver of a controller and Rust's
+    #[arg(long)]
+    ab: bool,
     /// Run the demo's scenarios
     #[arg(long)]
     demo: bool,
@@ -59,7 +71,7 @@ pub struct Args {
     /// A file of lab/data/machines/, or `all` that have a flash
     #[arg(long, default_value = "amd-versal-virt")]
     machine: String,
-    /// Another driver of the controller than C's, as the machine names it
+    /// Another driver of the controller than C's for the demo, as the machine names it
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
     /// Only this scenario (a file of lab/data/scenarios/)
@@ -77,12 +89,43 @@ impl Args {
     /// Fails when a name is wrong.
     pub fn check(&self, paths: &Paths) -> Result<()> {
         self.machines(paths)?;
-        self.scenarios(paths).map(drop)
+        self.scenarios(paths)?;
+        self.ab(paths)?.map_or(Ok(()), |it| it.check(paths))
     }
 
+    /// No part is named.
+    fn is_all(&self) -> bool {
+        !(self.mutants || self.ab || self.demo)
+    }
+
+    /// How the drivers are compared, if they are. What cannot be compared is left out, if
+    /// nobody asked for that.
+    fn ab(&self, paths: &Paths) -> Result<Option<ab::Args>> {
+        let machine = match self.machine.as_str() {
+            ALL => ab::MACHINE,
+            name => name,
+        };
+        let args = ab::Args {
+            machine: machine.to_owned(),
+            compatible: self.compatible.clone(),
+            ..ab::Args::thorough(self.tree)
+        };
+        let wanted = self.ab || self.is_all() && args.check(paths).is_ok();
+        Ok(wanted.then_some(args))
+    }
+
+    /// Each with each driver, if no part and no driver is named.
     fn machines(&self, paths: &Paths) -> Result<Vec<Machine>> {
-        let (driver, compatible) = (self.driver.as_deref(), self.compatible.as_deref());
-        let mut machines = Machine::chosen(paths, &self.machine, driver, compatible)?;
+        let compatible = self.compatible.as_deref();
+        let with = |driver| Machine::chosen(paths, &self.machine, driver, compatible);
+        let mut machines = with(self.driver.as_deref())?;
+        if self.is_all() && self.driver.is_none() {
+            let known = machines.iter().flat_map(|it| it.driver.keys().cloned());
+            let known: BTreeSet<String> = known.collect();
+            for driver in &known {
+                machines.extend(with(Some(driver))?);
+            }
+        }
         if self.machine == ALL {
             machines.retain(|it| it.flash.is_some());
         }
@@ -103,12 +146,14 @@ impl Args {
 /// The verb `soak`.
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let end = Instant::now() + Duration::from_secs(args.minutes * 60);
-    let both = args.mutants == args.demo;
     let mut good = true;
-    if both || args.mutants {
+    if args.is_all() || args.mutants {
         good &= run_mutants(lab, &args, end)?;
     }
-    if both || args.demo {
+    if let Some(ab) = args.ab(&lab.paths)? {
+        good &= run_ab(lab, &args, ab, end)?;
+    }
+    if args.is_all() || args.demo {
         good &= run_demo(lab, &args, end)?;
     }
     Ok(match good {
@@ -168,11 +213,97 @@ struct Kept {
     demo: Vec<Boot>,
 }
 
-fn kept(paths: &Paths) -> Kept {
+/// That of the comparison.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct KeptAb {
+    #[serde(default)]
+    ab: Vec<ab::Boot>,
+}
+
+fn kept<T: Default + DeserializeOwned>(paths: &Paths) -> T {
     fs::read_to_string(file(paths))
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
+}
+
+/// The tree's commit does not say what it holds while files differ from it.
+fn is_lasting(source_id: &str) -> bool {
+    !source_id.ends_with("-dirty")
+}
+
+/// A failed boot's files go where the next boot of its kind does not overwrite them.
+fn keep_files(lab: &Lab, dir: &Path, name: &str) -> Result<()> {
+    let place = lab.paths.out().join("soak").join(name.replace(',', "-"));
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    fs::create_dir_all(lab.paths.out().join("soak")).context("cannot make out/soak")?;
+    fs::rename(dir, &place).with_context(|| format!("cannot make {}", place.display()))?;
+    lab.ui.println(format!("kept in {}", place.display()));
+    Ok(())
+}
+
+// C's driver and Rust's.
+
+/// What is kept goes on only with the same kernel and machine.
+fn is_same(boot: &ab::Boot, ready: &ab::Ready) -> bool {
+    boot.machine == ready.machine.name
+        && boot.source_id == ready.kernel.source_id
+        && boot.config_sha256 == ready.kernel.config_sha256
+        && is_lasting(&boot.source_id)
+}
+
+fn run_ab(lab: &Lab, args: &Args, mut ab: ab::Args, end: Instant) -> Result<bool> {
+    let ready = ab::ready(lab, &ab)?;
+    let KeptAb { ab: kept } = kept(&lab.paths);
+    let (mut boots, others): (Vec<_>, Vec<_>) = kept
+        .into_iter()
+        .partition(|boot| is_same(boot, &ready) && boot.long == ab.long);
+    // With other parts, there has to be time for those.
+    let limit = match args.mutants || args.demo || args.is_all() {
+        true => 1,
+        false => usize::MAX,
+    };
+    let of = |boots: &[ab::Boot], name: &str| -> Vec<u64> {
+        let own = boots.iter().filter(|boot| boot.compatible == name);
+        own.map(|boot| boot.seed).collect()
+    };
+    'rounds: loop {
+        let mut idle = true;
+        for compatible in &ready.machine.compatible {
+            let seeds = of(&boots, &compatible.name);
+            if seeds.len() >= limit {
+                continue;
+            }
+            if Instant::now() >= end {
+                break 'rounds;
+            }
+            idle = false;
+            ab.seed = seeds.into_iter().max().unwrap_or_default() + 1;
+            let boot = ab::boot(lab, &ready, compatible, &ab)?;
+            if !boot.is_good() {
+                let name = format!("ab-{}-seed-{}", compatible.name, ab.seed);
+                keep_files(lab, &ab::dir(lab, &ready.machine, compatible), &name)?;
+            }
+            boots.push(boot);
+            let ab = others.iter().chain(&boots).cloned().collect();
+            save(&lab.paths, &KeptAb { ab })?;
+        }
+        if idle {
+            break;
+        }
+    }
+    let names = ready.machine.compatible.iter().map(|it| it.name.as_str());
+    boots.retain(|boot| names.clone().any(|name| name == boot.compatible));
+    println!("{}", ab::summary(&boots));
+    let open = names.filter(|name| of(&boots, name).is_empty()).count();
+    let good = boots.iter().filter(|boot| boot.is_good()).count();
+    println!(
+        "C and Rust: {good} of {} boots as they should be, {open} bindings open",
+        boots.len()
+    );
+    Ok(good == boots.len() && open == 0)
 }
 
 // The demo, again and again.
@@ -186,6 +317,9 @@ struct Boot {
     /// Of the kernel and the machine.
     key: String,
     machine: String,
+    /// None: C's.
+    #[serde(default)]
+    driver: Option<String>,
     compatible: String,
     scenario: String,
     seed: u64,
@@ -217,13 +351,21 @@ struct Soaked<'a> {
 #[derive(Clone, Copy)]
 struct Pair<'a> {
     machine: &'a str,
+    driver: Option<&'a str>,
     compatible: &'a Compatible,
     scenario: &'a Scenario,
 }
 
 impl Pair<'_> {
+    fn name(&self) -> String {
+        let name = &self.compatible.name;
+        self.driver
+            .map_or_else(|| name.clone(), |driver| format!("{name}, {driver}"))
+    }
+
     fn has(&self, boot: &Boot) -> bool {
         boot.machine == self.machine
+            && boot.driver.as_deref() == self.driver
             && boot.compatible == self.compatible.name
             && boot.scenario == self.scenario.name
     }
@@ -270,6 +412,7 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
             for scenario in &scenarios {
                 let pair = Pair {
                     machine: &machine.name,
+                    driver: machine.chosen.as_deref(),
                     compatible,
                     scenario,
                 };
@@ -284,9 +427,8 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
     }
 
     let (mut boots, others): (Vec<Boot>, Vec<Boot>) =
-        kept(&lab.paths).demo.into_iter().partition(|boot| {
-            // The tree's commit does not say what it holds while files differ from it.
-            soaked.iter().any(|it| it.key == boot.key) && !boot.source_id.ends_with("-dirty")
+        kept::<Kept>(&lab.paths).demo.into_iter().partition(|boot| {
+            soaked.iter().any(|it| it.key == boot.key) && is_lasting(&boot.source_id)
         });
     'rounds: loop {
         let mut idle = true;
@@ -345,7 +487,7 @@ fn boot(lab: &Lab, soaked: &Soaked, pair: Pair, boots: &[Boot], cycles: u32) -> 
     let step = lab.ui.step(format!(
         "{:<18} {:<18} {:<18} seed {seed}, {} cycles",
         machine.name,
-        compatible.name,
+        pair.name(),
         scenario.name,
         bench.cycles(scenario, cycles)
     ));
@@ -375,6 +517,7 @@ fn boot(lab: &Lab, soaked: &Soaked, pair: Pair, boots: &[Boot], cycles: u32) -> 
     let boot = Boot {
         key: key.to_owned(),
         machine: machine.name.clone(),
+        driver: machine.chosen.clone(),
         compatible: compatible.name.clone(),
         scenario: scenario.name.clone(),
         seed,
@@ -388,18 +531,14 @@ fn boot(lab: &Lab, soaked: &Soaked, pair: Pair, boots: &[Boot], cycles: u32) -> 
     };
     if !boot.passed() {
         lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
-        // The next boot of its kind would overwrite it.
+        let driver = machine.chosen.iter().map(String::as_str);
         let name = [&machine.name, &compatible.name, &scenario.name].map(String::as_str);
-        let name = format!("{}-seed-{seed}", name.join("-"));
-        let place = lab.paths.out().join("soak").join(name.replace(',', "-"));
-        if place.exists() {
-            fs::remove_dir_all(&place)
-                .with_context(|| format!("cannot remove {}", place.display()))?;
-        }
-        fs::create_dir_all(lab.paths.out().join("soak")).context("cannot make out/soak")?;
-        fs::rename(&judged.booted.dir, &place)
-            .with_context(|| format!("cannot make {}", place.display()))?;
-        lab.ui.println(format!("kept in {}", place.display()));
+        let name: Vec<&str> = driver.chain(name).collect();
+        keep_files(
+            lab,
+            &judged.booted.dir,
+            &format!("{}-seed-{seed}", name.join("-")),
+        )?;
     }
     Ok(boot)
 }
@@ -431,7 +570,7 @@ fn table(pairs: &[Pair], boots: &[Boot], machines: bool) -> Table {
             _ => failed.join("\n"),
         };
         table.add_row([
-            ui::binding(machines, pair.machine, &pair.compatible.name),
+            ui::binding(machines, pair.machine, &pair.name()),
             pair.scenario.name.clone(),
             pair.cycles(boots).to_string(),
             match (seeds.clone().min(), seeds.max()) {
@@ -454,6 +593,7 @@ mod tests {
         Boot {
             key: "k".into(),
             machine: "amd-versal-virt".into(),
+            driver: None,
             compatible: "cdns,qspi-nor".into(),
             scenario: scenario.into(),
             seed,
@@ -474,6 +614,7 @@ mod tests {
         let scenario = Scenario::load(&paths, "flash-unbind")?;
         let pair = Pair {
             machine: &machine.name,
+            driver: None,
             compatible: machine.compatible("cdns,qspi-nor")?,
             scenario: &scenario,
         };
@@ -488,6 +629,11 @@ mod tests {
         // Those of another machine do not count.
         boots.push(Boot {
             machine: "amd-versal2-virt".into(),
+            ..boot("flash-unbind", 9, 7)
+        });
+        // Nor do those with another driver.
+        boots.push(Boot {
+            driver: Some("rust".into()),
             ..boot("flash-unbind", 9, 7)
         });
         assert_eq!(pair.wants(&boots, Some(40)), None);
@@ -506,11 +652,11 @@ mod tests {
         let demo = vec![boot("a", 1, 2)];
         save(&paths, &Kept { demo: demo.clone() })?;
         save(&paths, &mutants::Results::default())?;
-        assert_eq!(kept(&paths).demo, demo);
+        assert_eq!(kept::<Kept>(&paths).demo, demo);
         fs::write(file(&paths), "{ half")?;
-        assert_eq!(kept(&paths).demo, []);
+        assert_eq!(kept::<Kept>(&paths).demo, []);
         save(&paths, &Kept { demo: demo.clone() })?;
-        assert_eq!(kept(&paths).demo, demo);
+        assert_eq!(kept::<Kept>(&paths).demo, demo);
         Ok(())
     }
 }

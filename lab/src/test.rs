@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result};
 use regex::Regex;
 
+use crate::ab;
 use crate::check;
 use crate::compile_fail;
 use crate::demo;
@@ -61,7 +62,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 10] = [
+    let parts: [Part; 11] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
@@ -76,6 +77,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
             let name = "demo of the Rust driver";
             Ok(one(name, run_rust_demo(lab, &args)?))
         }),
+        ("C and Rust", &|| Ok(one("C and Rust", run_ab(lab)?))),
     ];
     for (name, part) in parts {
         let counts = match part() {
@@ -234,6 +236,18 @@ fn run_inside(lab: &Lab) -> Result<Count> {
     Ok(Count {
         passed,
         failed: inside::What::ALL.len() - passed,
+        skipped: 0,
+    })
+}
+
+/// C's driver and Rust's on the same flash.
+fn run_ab(lab: &Lab) -> Result<Count> {
+    let boots = ab::all(lab, &ab::Args::short())?;
+    let rows: usize = boots.iter().map(|it| it.rows.len()).sum();
+    let passed = boots.iter().map(ab::Boot::good).sum();
+    Ok(Count {
+        passed,
+        failed: rows - passed,
         skipped: 0,
     })
 }

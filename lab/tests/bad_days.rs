@@ -398,6 +398,10 @@ fn unknown_machine_scenario_or_binding() -> Result<()> {
         day.lab(&[verb, "--compatible", "mobileye,eyeq5-ospi"])?
             .failed(&["with --driver rust only"])?;
     }
+    day.lab(&["ab", "--machine", "npcm845-evb"])?
+        .failed(&["npcm845-evb has no driver 'rust'"])?;
+    day.lab(&["soak", "--ab", "--machine", "npcm845-evb"])?
+        .failed(&["npcm845-evb has no driver 'rust'"])?;
     day.lab(&["soak", "--machine", "imx8mm-evk"])?
         .failed(&["imx8mm-evk has no flash: no FlexSPI model"])?;
     // Before anything was made or fetched.
