@@ -44,6 +44,13 @@ enum way {
 	MEM_CONTROLLER,
 };
 
+/* What is inside */
+enum what {
+	OP_DATA,
+	OP_SECURITY,
+	OP_DICE,
+};
+
 struct driver_test {
 	struct kunit *test;
 	struct model *m;
@@ -54,6 +61,7 @@ struct driver_test {
 	struct spi_device *spi;
 	enum way way;
 	enum model_point point;
+	enum what what;
 
 	struct task_struct *op;
 	struct completion op_done;
@@ -75,10 +83,31 @@ struct driver_test {
 };
 
 #define BUF_SIZE	SZ_64K
+/* No more than every controller reads at once */
+#define SECURITY_LEN	64
 
 /* Suites run one after the other; this is what the one that runs is about. */
 static const struct model_ops *current_ops;
 static bool current_nand;
+static enum nor_part current_part;
+
+static u8 pattern(u32 i)
+{
+	return i ^ i >> 8 ^ i >> 16;
+}
+
+/* Before it is bound, a test can have another flash than its suite. */
+static void new_nor(struct kunit *test, enum nor_part part)
+{
+	struct driver_test *t = test->priv;
+	u32 i;
+
+	t->nor = nor_new_part(test, FLASH_SIZE, part);
+	for (i = 0; i < FLASH_SIZE; i++)
+		t->nor->mem[i] = pattern(i);
+	if (t->m)
+		t->m->flash = &t->nor->flash;
+}
 
 /* There is no MTD but the one of the test. */
 static struct mtd_info *find_mtd(void)
@@ -218,13 +247,12 @@ static void driver_reads(struct kunit *test)
 	expect_all_right(test, t->mtd);
 }
 
-static void driver_writes(struct kunit *test)
+static void expect_writes(struct kunit *test)
 {
 	static const u32 lens[] = { 1, 3, 4, 15, 16, 17, 64, 65, 255, 256, 257, 1000, 9999 };
 	struct driver_test *t = test->priv;
 	unsigned int i, j;
 
-	bind(test);
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct erase_info erase = { .addr = SCRATCH, .len = SCRATCH_SIZE };
 		u32 to = SCRATCH + model_random(t->m, SCRATCH_SIZE - lens[i]);
@@ -246,6 +274,12 @@ static void driver_writes(struct kunit *test)
 	KUNIT_EXPECT_GT(test, t->m->started, 0);
 }
 
+static void driver_writes(struct kunit *test)
+{
+	bind(test);
+	expect_writes(test);
+}
+
 /* As a reboot does, and with a flash that takes its time */
 static void driver_binds_again(struct kunit *test)
 {
@@ -256,7 +290,7 @@ static void driver_binds_again(struct kunit *test)
 		nor_announce_reset(t->nor);
 	bind(test);
 	if (t->nor)
-		t->nor->busy_polls = 20;
+		nor_busy_for(t->nor, 20);
 	else
 		t->nand->busy_polls = 20;
 	for (i = 0; i < 6; i++) {
@@ -266,6 +300,96 @@ static void driver_binds_again(struct kunit *test)
 		bind(test);
 	}
 	expect_all_right(test, t->mtd);
+}
+
+/* One-time programmable registers: read, program, erase, lock */
+static void driver_has_security_registers(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+	size_t done;
+	u32 i;
+
+	new_nor(test, NOR_WINBOND);
+	for (i = 0; i < sizeof(t->nor->security); i++)
+		t->nor->security[0][i] = pattern(i);
+	bind(test);
+	KUNIT_EXPECT_EQ(test, 0, mtd_read_user_prot_reg(t->mtd, 0, sizeof(t->nor->security),
+							&done, t->buf));
+	KUNIT_EXPECT_EQ(test, sizeof(t->nor->security), done);
+	KUNIT_EXPECT_MEMEQ(test, t->buf, t->nor->security[0], sizeof(t->nor->security));
+
+	/* The second is erased; what is then written begins in it, and ends in it. */
+	KUNIT_EXPECT_EQ(test, 0, mtd_erase_user_prot_reg(t->mtd, NOR_PAGE, NOR_PAGE));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->security[1], 0xff, NOR_PAGE));
+	for (i = 0; i < NOR_PAGE - 3; i++)
+		t->buf[i] = model_random(t->m, 0);
+	KUNIT_EXPECT_EQ(test, 0, mtd_write_user_prot_reg(t->mtd, NOR_PAGE + 2, NOR_PAGE - 3,
+							 &done, t->buf));
+	KUNIT_EXPECT_EQ(test, NOR_PAGE - 3, done);
+	KUNIT_EXPECT_MEMEQ(test, t->buf, t->nor->security[1] + 2, NOR_PAGE - 3);
+	KUNIT_EXPECT_EQ(test, pattern(NOR_PAGE - 1), t->nor->security[0][NOR_PAGE - 1]);
+	KUNIT_EXPECT_EQ(test, pattern(2 * NOR_PAGE), t->nor->security[2][0]);
+
+	KUNIT_EXPECT_EQ(test, 0, mtd_lock_user_prot_reg(t->mtd, NOR_PAGE, NOR_PAGE));
+	KUNIT_EXPECT_EQ(test, -EROFS, mtd_erase_user_prot_reg(t->mtd, NOR_PAGE, NOR_PAGE));
+	KUNIT_EXPECT_EQ(test, -EROFS, mtd_write_user_prot_reg(t->mtd, NOR_PAGE, 1, &done,
+							      t->buf));
+	KUNIT_EXPECT_EQ(test, 0, mtd_erase_user_prot_reg(t->mtd, 0, NOR_PAGE));
+	expect_all_right(test, t->mtd);
+}
+
+/* By the command for one die, which leaves the other alone, and for both */
+static void driver_erases_dice(struct kunit *test)
+{
+	struct erase_info erase = { .addr = FLASH_SIZE / 2, .len = FLASH_SIZE / 2 };
+	struct driver_test *t = test->priv;
+	unsigned int ops;
+
+	new_nor(test, NOR_MICRON_TWO_DICE);
+	bind(test);
+	ops = t->nor->flash.ops;
+	KUNIT_EXPECT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	/* Not by its 256 sectors */
+	KUNIT_EXPECT_LT(test, t->nor->flash.ops - ops, 30);
+	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + FLASH_SIZE / 2, 0xff,
+						   FLASH_SIZE / 2));
+	KUNIT_EXPECT_EQ(test, pattern(FLASH_SIZE / 2 - 1), t->nor->mem[FLASH_SIZE / 2 - 1]);
+	expect_all_right(test, t->mtd);
+
+	erase = (struct erase_info) { .addr = 0, .len = FLASH_SIZE };
+	KUNIT_EXPECT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem, 0xff, FLASH_SIZE));
+	expect_all_right(test, t->mtd);
+}
+
+/* The driver brings the flash to octal DTR, back for suspend, and back when it goes. */
+static void driver_is_octal(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	bind(test);
+	KUNIT_ASSERT_EQ(test, NOR_OCTAL_DTR, t->nor->proto);
+	expect_all_right(test, t->mtd);
+	KUNIT_EXPECT_EQ(test, 0, mtd_suspend(t->mtd));
+	KUNIT_EXPECT_EQ(test, NOR_SPI, t->nor->proto);
+	mtd_resume(t->mtd);
+	KUNIT_EXPECT_EQ(test, NOR_OCTAL_DTR, t->nor->proto);
+	expect_all_right(test, t->mtd);
+	put_mtd(t);
+	unbind(t, MTD_FLASH);
+	KUNIT_EXPECT_EQ(test, NOR_SPI, t->nor->proto);
+	KUNIT_EXPECT_EQ(test, 0, t->nor->flash.faults);
+}
+
+/* Commands whose second byte is the first, inverted */
+static void driver_inverts_commands(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	new_nor(test, NOR_MACRONIX);
+	driver_is_octal(test);
+	bind(test);
+	expect_writes(test);
 }
 
 /* The same with SPI NAND */
@@ -377,8 +501,14 @@ static u32 op_len(struct driver_test *t)
 
 static int op_by_mtd(struct driver_test *t)
 {
+	struct erase_info erase = { .addr = 0, .len = FLASH_SIZE };
 	u32 len = op_len(t);
 	size_t done;
+
+	if (t->what == OP_SECURITY)
+		return mtd_read_user_prot_reg(t->mtd, 0, SECURITY_LEN, &done, t->buf);
+	if (t->what == OP_DICE)
+		return mtd_erase(t->mtd, &erase);
 
 	/* For SPI NAND these are several operations, of which the first is stopped. */
 	if (t->nand)
@@ -420,6 +550,27 @@ static void driver_polls(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, op_poll(t, &mem));
 }
 
+/* An operation in the protocol that the flash is in */
+static void make_octal(struct driver_test *t, struct spi_mem_op *op, u8 opcode)
+{
+	if (t->nor->proto != NOR_OCTAL_DTR)
+		return;
+
+	op->cmd.nbytes = 2;
+	op->cmd.opcode = opcode << 8 | opcode;
+	op->cmd.buswidth = 8;
+	op->cmd.dtr = true;
+	op->addr.nbytes = op->addr.nbytes ? 4 : 0;
+	op->addr.buswidth = 8;
+	op->addr.dtr = true;
+	if (op->data.dir == SPI_MEM_DATA_IN)
+		op->dummy.nbytes = 2 * t->nor->dummy_reg;
+	op->dummy.buswidth = 8;
+	op->dummy.dtr = true;
+	op->data.buswidth = 8;
+	op->data.dtr = true;
+}
+
 static int op_by_mem(struct driver_test *t)
 {
 	struct spi_mem mem = { .spi = t->spi };
@@ -430,13 +581,12 @@ static int op_by_mem(struct driver_test *t)
 	struct spi_mem_op wrdi =
 		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_WRDI, 1), SPI_MEM_OP_NO_ADDR,
 			   SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_NO_DATA);
-	struct spi_mem_dirmap_info info = {
-		.primary_op_tmpl = read,
-		.length = FLASH_SIZE,
-	};
+	struct spi_mem_dirmap_info info = { .length = FLASH_SIZE };
 	struct spi_mem_dirmap_desc *desc;
 	ssize_t ret;
 
+	make_octal(t, &read, 0xfd);
+	make_octal(t, &wrdi, SPINOR_OP_WRDI);
 	if (op_polls(t))
 		return op_poll(t, &mem);
 	if (!op_len(t))
@@ -444,6 +594,7 @@ static int op_by_mem(struct driver_test *t)
 	if (t->point != MODEL_COPY)
 		return spi_mem_exec_op(&mem, &read);
 
+	info.primary_op_tmpl = read;
 	info.primary_op_tmpl.addr.val = 0;
 	info.primary_op_tmpl.data.nbytes = 0;
 	info.primary_op_tmpl.data.buf.in = NULL;
@@ -507,6 +658,44 @@ static bool join(struct task_struct **task, struct completion *done)
 	return true;
 }
 
+/* With an operation inside that is stopped: it is not to return before that goes on. */
+static void unbind_stopped(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	KUNIT_ASSERT_FALSE(test, completion_done(&t->op_done));
+	/* What the kernel reports from here on is of the unbind. */
+	kunit_info(test, "UNBIND\n");
+	t->unbind = start(test, unbind_thread, t);
+	KUNIT_EXPECT_EQ_MSG(test, 0,
+			    wait_for_completion_timeout(&t->unbind_done, STILL_WAITING),
+			    "unbinding did not wait");
+	if (completion_done(&t->unbind_done))
+		complete(&t->unbind_done);
+}
+
+static void join_all(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	KUNIT_ASSERT_TRUE_MSG(test, join(&t->op, &t->op_done), "the operation does not end");
+	KUNIT_ASSERT_TRUE_MSG(test, join(&t->unbind, &t->unbind_done),
+			      "unbinding does not end");
+}
+
+/* Who comes later is refused, for as long as there is a handle. */
+static void expect_refused(struct kunit *test)
+{
+	struct driver_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, t->way == MEM_CONTROLLER ? -ESHUTDOWN : -ENODEV, run_op(t));
+	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
+	put_mtd(t);
+
+	bind(test);
+	expect_all_right(test, t->mtd);
+}
+
 static void unbind_bound(struct kunit *test, enum way way, enum model_point point)
 {
 	struct driver_test *t = test->priv;
@@ -524,45 +713,93 @@ static void unbind_bound(struct kunit *test, enum way way, enum model_point poin
 	model_stop_at(t->m, point);
 	t->op = start(test, op_thread, t);
 	KUNIT_ASSERT_TRUE_MSG(test, model_wait_stopped(t->m), "it does not come there");
-	KUNIT_ASSERT_FALSE(test, completion_done(&t->op_done));
-
-	/* What the kernel reports from here on is of the unbind. */
-	kunit_info(test, "UNBIND\n");
-	t->unbind = start(test, unbind_thread, t);
-	KUNIT_EXPECT_EQ_MSG(test, 0,
-			    wait_for_completion_timeout(&t->unbind_done, STILL_WAITING),
-			    "unbinding did not wait");
-	if (completion_done(&t->unbind_done))
-		complete(&t->unbind_done);
-
+	unbind_stopped(test);
 	model_release(t->m);
-	KUNIT_ASSERT_TRUE_MSG(test, join(&t->op, &t->op_done), "the operation does not end");
-	KUNIT_ASSERT_TRUE_MSG(test, join(&t->unbind, &t->unbind_done),
-			      "unbinding does not end");
+	join_all(test);
 
 	/* As if nothing had happened */
 	KUNIT_EXPECT_EQ(test, 0, t->op_ret);
-	if (t->nand)
+	if (t->what == OP_SECURITY)
+		KUNIT_EXPECT_MEMEQ(test, t->nor->security[0], t->buf, SECURITY_LEN);
+	else if (t->nand)
 		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, NAND_PAGE));
 	else if (op_len(t))
 		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, op_len(t)));
 	else if (way != MEM_CONTROLLER)
 		KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SCRATCH, 0x5a,
 							   NOR_PAGE));
-
-	/* Who comes later is refused, for as long as there is a handle. */
-	KUNIT_EXPECT_EQ(test, way == MEM_CONTROLLER ? -ESHUTDOWN : -ENODEV, run_op(t));
-	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
-	put_mtd(t);
-
-	bind(test);
-	expect_all_right(test, t->mtd);
+	expect_refused(test);
 }
 
 static void unbind_at(struct kunit *test, enum way way, enum model_point point)
 {
 	bind(test);
 	unbind_bound(test, way, point);
+}
+
+/* While a security register is read: spi-nor has changed its opcode, and the like */
+static void unbind_security(struct kunit *test, enum way way)
+{
+	struct driver_test *t = test->priv;
+	u32 i;
+
+	new_nor(test, NOR_WINBOND);
+	for (i = 0; i < sizeof(t->nor->security); i++)
+		t->nor->security[0][i] = pattern(i);
+	bind(test);
+	t->what = OP_SECURITY;
+	unbind_bound(test, way, MODEL_RUNNING);
+}
+
+/*
+ * While the first die of two is erased: nothing can stop that, and it takes as long as
+ * it takes, but the second is not begun.
+ */
+static void unbind_dice(struct kunit *test, enum way way)
+{
+	struct driver_test *t = test->priv;
+	unsigned int i;
+
+	new_nor(test, NOR_MICRON_TWO_DICE);
+	bind(test);
+	t->what = OP_DICE;
+	t->way = way;
+	t->nor->hold_at = BIT(NOR_ERASE_DIE);
+	t->op = start(test, op_thread, t);
+	for (i = 0; i < 500 && !READ_ONCE(t->nor->hold_busy); i++)
+		msleep(10);
+	KUNIT_ASSERT_TRUE_MSG(test, READ_ONCE(t->nor->hold_busy), "it does not come there");
+	unbind_stopped(test);
+	t->nor->hold_at = 0;
+	WRITE_ONCE(t->nor->hold_busy, false);
+	join_all(test);
+
+	KUNIT_EXPECT_EQ(test, -ENODEV, t->op_ret);
+	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem, 0xff, FLASH_SIZE / 2));
+	for (i = FLASH_SIZE / 2; i < FLASH_SIZE && t->nor->mem[i] == pattern(i); i++)
+		;
+	KUNIT_EXPECT_EQ(test, FLASH_SIZE, i);
+	expect_refused(test);
+}
+
+static void unbind_flash_security(struct kunit *test)
+{
+	unbind_security(test, MTD_FLASH);
+}
+
+static void unbind_controller_security(struct kunit *test)
+{
+	unbind_security(test, MTD_CONTROLLER);
+}
+
+static void unbind_flash_dice(struct kunit *test)
+{
+	unbind_dice(test, MTD_FLASH);
+}
+
+static void unbind_controller_dice(struct kunit *test)
+{
+	unbind_dice(test, MTD_CONTROLLER);
 }
 
 /*
@@ -703,11 +940,6 @@ static void unbind_random(struct kunit *test)
 		   atomic_read(&t->reads), atomic_read(&t->ended), t->m->irqs);
 }
 
-static u8 pattern(u32 i)
-{
-	return i ^ i >> 8 ^ i >> 16;
-}
-
 static int driver_test_init(struct kunit *test)
 {
 	struct driver_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -715,6 +947,7 @@ static int driver_test_init(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->test = test;
+	test->priv = t;
 	init_completion(&t->op_done);
 	init_completion(&t->unbind_done);
 	t->buf = kunit_kzalloc(test, BUF_SIZE, GFP_KERNEL);
@@ -739,12 +972,9 @@ static int driver_test_init(struct kunit *test)
 			(*page)[i % NAND_PAGE] = pattern(i);
 		}
 	} else {
-		t->nor = nor_new(test, FLASH_SIZE);
+		new_nor(test, current_part);
 		t->m = model_power_on(test, current_ops, &t->nor->flash);
-		for (i = 0; i < FLASH_SIZE; i++)
-			t->nor->mem[i] = pattern(i);
 	}
-	test->priv = t;
 
 	return 0;
 }
@@ -755,10 +985,14 @@ static void driver_test_exit(struct kunit *test)
 	unsigned int i;
 	bool ended;
 
-	if (!t)
+	if (!t || !t->m)
 		return;
 
 	model_release(t->m);
+	if (t->nor) {
+		t->nor->hold_at = 0;
+		WRITE_ONCE(t->nor->hold_busy, false);
+	}
 	WRITE_ONCE(t->stop, true);
 	ended = join(&t->op, &t->op_done);
 	ended &= join(&t->unbind, &t->unbind_done);
@@ -788,15 +1022,30 @@ static void driver_test_exit(struct kunit *test)
 	KUNIT_CASE(unbind_late_flash_copy),				\
 	KUNIT_CASE_SLOW(unbind_random)
 
-#define NOR_CASES							\
+#define NOR_DATA_CASES							\
 	KUNIT_CASE(driver_probes),					\
 	KUNIT_CASE_SLOW(driver_reads),					\
-	KUNIT_CASE_SLOW(driver_writes),					\
-	DRIVER_CASES,							\
+	KUNIT_CASE_SLOW(driver_writes)
+
+#define NOR_MEM_CASES							\
 	KUNIT_CASE(unbind_mem_start),					\
 	KUNIT_CASE(unbind_mem_running),					\
 	KUNIT_CASE(unbind_mem_done),					\
 	KUNIT_CASE(unbind_mem_copy)
+
+#define NOR_PART_CASES							\
+	KUNIT_CASE(driver_has_security_registers),			\
+	KUNIT_CASE(driver_erases_dice),					\
+	KUNIT_CASE(unbind_flash_dice),					\
+	KUNIT_CASE(unbind_controller_dice)
+
+#define NOR_CASES							\
+	NOR_DATA_CASES,							\
+	DRIVER_CASES,							\
+	NOR_MEM_CASES,							\
+	NOR_PART_CASES,							\
+	KUNIT_CASE(unbind_flash_security),				\
+	KUNIT_CASE(unbind_controller_security)
 
 #define NAND_CASES							\
 	KUNIT_CASE(nand_probes),					\
@@ -805,13 +1054,16 @@ static void driver_test_exit(struct kunit *test)
 	KUNIT_CASE(nand_corrects),					\
 	DRIVER_CASES
 
-#define DRIVER_SUITE(_id, _nand, ...)					\
+#define DRIVER_SUITE(_id, _nand, ...)	PART_SUITE(_id, _nand, NOR_PLAIN, __VA_ARGS__)
+
+#define PART_SUITE(_id, _nand, _part, ...)					\
 static struct kunit_case _id##_cases[] = { __VA_ARGS__, {} };		\
 									\
 static int _id##_suite_init(struct kunit_suite *suite)			\
 {									\
 	current_ops = &_id##_model;					\
 	current_nand = _nand;						\
+	current_part = _part;						\
 									\
 	return 0;							\
 }									\
@@ -844,7 +1096,19 @@ DRIVER_SUITE(npcm_fiu, false,
 	     KUNIT_CASE(unbind_controller_copy),
 	     KUNIT_CASE(unbind_mem_copy),
 	     KUNIT_CASE(unbind_late_flash_copy),
-	     KUNIT_CASE_SLOW(unbind_random));
+	     KUNIT_CASE_SLOW(unbind_random),
+	     NOR_PART_CASES);
+/* Both ways of which 8D-8D-8D is, or 1-1-8 and 1-1-4 where the driver has no DTR */
+PART_SUITE(fspi_octal, false, NOR_MICRON,
+	   NOR_DATA_CASES,
+	   KUNIT_CASE(driver_is_octal),
+	   KUNIT_CASE(driver_inverts_commands),
+	   DRIVER_CASES,
+	   NOR_MEM_CASES,
+	   KUNIT_CASE(driver_erases_dice),
+	   KUNIT_CASE(unbind_flash_dice),
+	   KUNIT_CASE(unbind_controller_dice));
+PART_SUITE(stm32_ospi_octal, false, NOR_MICRON, NOR_DATA_CASES, DRIVER_CASES);
 DRIVER_SUITE(fspi_nand, true, NAND_CASES);
 DRIVER_SUITE(fsl_qspi_nand, true, NAND_CASES);
 DRIVER_SUITE(stm32_qspi_nand, true, NAND_CASES);

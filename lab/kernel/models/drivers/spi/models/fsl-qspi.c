@@ -45,17 +45,13 @@
 #define RX_BUFFER		128
 #define TX_BUFFER		64
 
-#define LUT_OPERAND		GENMASK(7, 0)
-#define LUT_PADS		GENMASK(9, 8)
-#define LUT_INSTR		GENMASK(15, 10)
-enum {
-	LUT_STOP = 0,
-	LUT_CMD = 1,
-	LUT_ADDR = 2,
-	LUT_DUMMY = 3,
-	LUT_MODE = 4,
-	LUT_READ = 7,
-	LUT_WRITE = 8,
+/* Instructions of a sequence: bytes of the "mode" are how the driver sends addresses. */
+static const u8 fsl_qspi_lut[] = {
+	[1] = LUT_CMD,
+	[3] = LUT_DUMMY,
+	[4] = LUT_MODE,
+	[7] = LUT_READ,
+	[8] = LUT_WRITE,
 };
 
 struct fsl_qspi_state {
@@ -109,54 +105,13 @@ static u32 fsl_qspi_read(struct model *m, unsigned int offset, int size)
 	}
 }
 
-/*
- * Turns a sequence into what the flash sees. Bytes of the "mode" are how the driver
- * sends addresses.
- */
 static bool fsl_qspi_decode(struct model *m, unsigned int seq, size_t len,
-			    struct flash_op *op, bool *write)
+			    struct flash_op *op)
 {
-	unsigned int i;
+	struct fsl_qspi_state *q = m->state;
 
-	memset(op, 0, sizeof(*op));
-	*write = false;
-	for (i = 0; i < 8; i++) {
-		u32 instr = fsl_qspi_get(m, LUT + 16 * seq + i / 2 * 4) >> i % 2 * 16;
-		u8 lines = 1 << FIELD_GET(LUT_PADS, instr);
-		u8 operand = FIELD_GET(LUT_OPERAND, instr);
-
-		switch (FIELD_GET(LUT_INSTR, instr)) {
-		case LUT_STOP:
-			if (i)
-				return true;
-			model_fault(m, "sequence %u is empty", seq);
-			return false;
-		case LUT_CMD:
-			op->opcode = operand;
-			op->cmd_width = lines;
-			break;
-		case LUT_MODE:
-			op->addr = op->addr << 8 | operand;
-			op->addr_nbytes++;
-			op->addr_width = lines;
-			break;
-		case LUT_DUMMY:
-			op->dummy = operand;
-			break;
-		case LUT_WRITE:
-			*write = true;
-			fallthrough;
-		case LUT_READ:
-			op->data_width = lines;
-			op->len = len;
-			break;
-		default:
-			model_fault(m, "instruction %#x in a sequence", instr);
-			return false;
-		}
-	}
-
-	return true;
+	return model_decode_lut(m, fsl_qspi_lut, ARRAY_SIZE(fsl_qspi_lut),
+				q->regs + LUT / 4 + 4 * seq, 0, len, op);
 }
 
 /* Chip selects have ranges of addresses, which end where these registers say. */
@@ -171,29 +126,16 @@ static bool fsl_qspi_finish(struct model *m)
 	size_t len = FIELD_GET(IPCR_IDATSZ, ipcr);
 	struct fsl_qspi_state *q = m->state;
 	struct flash_op op;
-	bool write;
 
 	q->running = false;
 	q->regs[FR / 4] |= FR_TFF;
-	if (!fsl_qspi_decode(m, FIELD_GET(IPCR_SEQID, ipcr), len, &op, &write))
-		return true;
-
-	if (write) {
-		if (op.len > q->tx_len) {
-			model_fault(m, "%zu bytes to send, %u there", op.len, q->tx_len);
-			return true;
-		}
-		op.out = q->tx;
-	} else if (op.len) {
-		if (op.len > RX_BUFFER) {
-			model_fault(m, "%zu bytes for a buffer of %u", op.len, RX_BUFFER);
-			return true;
-		}
-		op.in = q->rx;
-		q->rx_len = op.len;
+	if (fsl_qspi_decode(m, FIELD_GET(IPCR_SEQID, ipcr), len, &op) &&
+	    model_give_buffers(m, &op, q->tx, q->tx_len, q->rx, RX_BUFFER)) {
+		if (op.in)
+			q->rx_len = op.len;
+		if (fsl_qspi_first_cs(m, fsl_qspi_get(m, SFAR)))
+			model_exec(m, &op);
 	}
-	if (fsl_qspi_first_cs(m, fsl_qspi_get(m, SFAR)))
-		model_exec(m, &op);
 	q->tx_len = 0;
 
 	return true;
@@ -282,22 +224,16 @@ static void fsl_qspi_window(struct model *m, void *buf, unsigned int offset, siz
 {
 	struct fsl_qspi_state *q = m->state;
 	struct flash_op op;
-	bool write;
 
 	memset(buf, 0xff, len);
 	if (fsl_qspi_get(m, MCR) & (MCR_MDIS | MCR_SWRST) || q->running) {
 		model_fault(m, "window read while disabled or busy");
 		return;
 	}
-	if (!fsl_qspi_decode(m, FIELD_GET(BFGENCR_SEQID, fsl_qspi_get(m, BFGENCR)), len,
-			     &op, &write))
+	if (!fsl_qspi_decode(m, FIELD_GET(BFGENCR_SEQID, fsl_qspi_get(m, BFGENCR)), len, &op) ||
+	    !model_give_buffers(m, &op, NULL, 0, buf, len))
 		return;
-	if (write || !op.len) {
-		model_fault(m, "the window's sequence reads nothing");
-		return;
-	}
 
-	op.in = buf;
 	op.addr += offset;
 	if (fsl_qspi_first_cs(m, MODEL_WINDOW + offset))
 		model_exec(m, &op);

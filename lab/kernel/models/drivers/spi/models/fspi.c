@@ -11,6 +11,8 @@
 #define MCR0			0x00
 #define MCR0_SWRST		BIT(0)
 #define MCR0_MDIS		BIT(1)
+#define MCR0_RXCLKSRC		GENMASK(5, 4)
+#define RXCLKSRC_DQS		3
 #define INTEN			0x10
 #define INTR			0x14
 #define INTR_IPCMDDONE		BIT(0)
@@ -51,17 +53,19 @@
 
 #define CS_COUNT		4
 
-/* Instructions of a sequence: operand, lines, opcode */
-#define LUT_OPERAND		GENMASK(7, 0)
-#define LUT_PADS		GENMASK(9, 8)
-#define LUT_INSTR		GENMASK(15, 10)
-enum {
-	LUT_STOP = 0x00,
-	LUT_CMD = 0x01,
-	LUT_ADDR = 0x02,
-	LUT_WRITE = 0x08,
-	LUT_READ = 0x09,
-	LUT_DUMMY = 0x0c,
+/* Instructions of a sequence */
+#define LUT_DDR			0x20
+static const u8 fspi_lut[] = {
+	[0x01] = LUT_CMD,
+	[0x02] = LUT_ADDR,
+	[0x08] = LUT_WRITE,
+	[0x09] = LUT_READ,
+	[0x0c] = LUT_DUMMY,
+	[LUT_DDR | 0x01] = LUT_CMD | LUT_DTR,
+	[LUT_DDR | 0x02] = LUT_ADDR | LUT_DTR,
+	[LUT_DDR | 0x08] = LUT_WRITE | LUT_DTR,
+	[LUT_DDR | 0x09] = LUT_READ | LUT_DTR,
+	[LUT_DDR | 0x0c] = LUT_DUMMY | LUT_DTR,
 };
 
 struct fspi {
@@ -134,49 +138,17 @@ static u32 fspi_read(struct model *m, unsigned int offset, int size)
 	}
 }
 
-/* Turns a sequence into what the flash sees; its data is the caller's. */
 static bool fspi_decode(struct model *m, unsigned int seq, u32 addr, size_t len,
-			struct flash_op *op, bool *write)
+			struct flash_op *op)
 {
-	unsigned int i;
+	struct fspi *f = m->state;
 
-	memset(op, 0, sizeof(*op));
-	*write = false;
-	for (i = 0; i < 8; i++) {
-		u32 instr = fspi_get(m, LUT + 16 * seq + i / 2 * 4) >> i % 2 * 16;
-		u8 lines = 1 << FIELD_GET(LUT_PADS, instr);
-		u8 operand = FIELD_GET(LUT_OPERAND, instr);
-
-		switch (FIELD_GET(LUT_INSTR, instr)) {
-		case LUT_STOP:
-			if (i)
-				return true;
-			model_fault(m, "sequence %u is empty", seq);
-			return false;
-		case LUT_CMD:
-			op->opcode = operand;
-			op->cmd_width = lines;
-			break;
-		case LUT_ADDR:
-			op->addr = addr;
-			op->addr_nbytes = operand / 8;
-			op->addr_width = lines;
-			break;
-		case LUT_DUMMY:
-			op->dummy = operand;
-			break;
-		case LUT_WRITE:
-			*write = true;
-			fallthrough;
-		case LUT_READ:
-			op->data_width = lines;
-			op->len = len;
-			break;
-		default:
-			model_fault(m, "instruction %#x in a sequence", instr);
-			return false;
-		}
-	}
+	if (!model_decode_lut(m, fspi_lut, ARRAY_SIZE(fspi_lut), f->regs + LUT / 4 + 4 * seq,
+			      addr, len, op))
+		return false;
+	/* At double rate the flash's strobe says when to sample. */
+	if (op->dtr && FIELD_GET(MCR0_RXCLKSRC, fspi_get(m, MCR0)) != RXCLKSRC_DQS)
+		model_fault(m, "double rate without strobe");
 
 	return true;
 }
@@ -199,32 +171,18 @@ static bool fspi_finish(struct model *m)
 	size_t len = FIELD_GET(IPCR1_IDATSZ, cr1);
 	struct fspi *f = m->state;
 	struct flash_op op;
-	bool write;
 
 	f->running = false;
 	f->regs[INTR / 4] |= INTR_IPCMDDONE;
-	if (!fspi_decode(m, FIELD_GET(IPCR1_ISEQID, cr1), addr, len, &op, &write))
-		return true;
-
-	if (write) {
-		/* It takes from the FIFO, which is filled in units of eight. */
-		if (op.len > f->tx_len) {
-			model_fault(m, "%zu bytes to send, %u there", op.len, f->tx_len);
-			return true;
+	if (fspi_decode(m, FIELD_GET(IPCR1_ISEQID, cr1), addr, len, &op) &&
+	    model_give_buffers(m, &op, f->tx, f->tx_len, f->rx, RX_FIFO)) {
+		if (op.in) {
+			f->rx_pos = 0;
+			f->rx_len = ALIGN(op.len, WATERMARK);
 		}
-		op.out = f->tx;
-	} else if (op.len) {
-		if (op.len > RX_FIFO) {
-			model_fault(m, "%zu bytes for a FIFO of %u", op.len, RX_FIFO);
-			return true;
-		}
-		memset(f->rx, 0, sizeof(f->rx));
-		op.in = f->rx;
-		f->rx_pos = 0;
-		f->rx_len = ALIGN(op.len, WATERMARK);
+		if (fspi_selected(m, addr))
+			model_exec(m, &op);
 	}
-	if (fspi_selected(m, addr))
-		model_exec(m, &op);
 	f->tx_len = 0;
 
 	return true;
@@ -317,22 +275,17 @@ static void fspi_window(struct model *m, void *buf, unsigned int offset, size_t 
 {
 	struct fspi *f = m->state;
 	struct flash_op op;
-	bool write;
 
 	memset(buf, 0xff, len);
 	if (fspi_get(m, MCR0) & MCR0_MDIS || f->running) {
 		model_fault(m, "window read while disabled or busy");
 		return;
 	}
-	if (!fspi_decode(m, FIELD_GET(FLSHCR2_ARDSEQID, fspi_get(m, FLSHCR2(0))),
-			 offset, len, &op, &write))
+	if (!fspi_decode(m, FIELD_GET(FLSHCR2_ARDSEQID, fspi_get(m, FLSHCR2(0))), offset, len,
+			 &op) ||
+	    !model_give_buffers(m, &op, NULL, 0, buf, len))
 		return;
-	if (write || !op.len) {
-		model_fault(m, "the window's sequence reads nothing");
-		return;
-	}
 
-	op.in = buf;
 	if (fspi_selected(m, offset))
 		model_exec(m, &op);
 }
@@ -357,5 +310,10 @@ const struct model_ops fspi_model = {
 
 const struct model_ops fspi_nand_model = {
 	.name = "fspi-nand",
+	FSPI_MODEL,
+};
+
+const struct model_ops fspi_octal_model = {
+	.name = "fspi-octal",
 	FSPI_MODEL,
 };

@@ -5,6 +5,7 @@
 
 #include <kunit/of.h>
 #include <kunit/test.h>
+#include <linux/bitfield.h>
 #include <linux/clk-provider.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
@@ -207,6 +208,112 @@ void model_exec(struct model *m, struct flash_op *op)
 	m->flash->exec(m->flash, op);
 }
 
+/* Look-up tables, as NXP's controllers have them: operand, lines, instruction */
+
+#define LUT_OPERAND		GENMASK(7, 0)
+#define LUT_PADS		GENMASK(9, 8)
+#define LUT_INSTR		GENMASK(15, 10)
+#define LUT_SEQ			8
+
+/**
+ * model_decode_lut() - turn a sequence into what the flash will see
+ * @m:		model
+ * @actions:	what instructions do, by their number; &enum lut_action
+ * @count:	of @actions
+ * @seq:	the sequence, two instructions a word
+ * @addr:	where an instruction wants an address
+ * @len:	bytes, where one wants data
+ * @op:		what the flash will see; buffers are the caller's
+ */
+bool model_decode_lut(struct model *m, const u8 *actions, unsigned int count, const u32 *seq,
+		      u32 addr, size_t len, struct flash_op *op)
+{
+	unsigned int i, dtr = 0;
+
+	memset(op, 0, sizeof(*op));
+	for (i = 0; i < LUT_SEQ; i++) {
+		u32 instr = seq[i / 2] >> i % 2 * 16;
+		u8 lines = 1 << FIELD_GET(LUT_PADS, instr);
+		u8 operand = FIELD_GET(LUT_OPERAND, instr);
+		unsigned int code = FIELD_GET(LUT_INSTR, instr);
+		u8 action = code < count ? actions[code] : LUT_STOP;
+
+		if (!code)
+			break;
+		if (action & LUT_DTR)
+			dtr++;
+		switch (action & ~LUT_DTR) {
+		case LUT_CMD:
+			if (op->cmd_width) {
+				op->has_ext = true;
+				op->ext = operand;
+				break;
+			}
+			op->opcode = operand;
+			op->cmd_width = lines;
+			break;
+		case LUT_ADDR:
+			op->addr = addr;
+			op->addr_nbytes = operand / 8;
+			op->addr_width = lines;
+			break;
+		case LUT_MODE:
+			op->addr = op->addr << 8 | operand;
+			op->addr_nbytes++;
+			op->addr_width = lines;
+			break;
+		case LUT_DUMMY:
+			/* At double rate, two of the controller's are one of the flash's. */
+			op->dummy = action & LUT_DTR ? operand / 2 : operand;
+			break;
+		case LUT_WRITE:
+			op->write = true;
+			fallthrough;
+		case LUT_READ:
+			op->data_width = lines;
+			op->len = len;
+			break;
+		default:
+			model_fault(m, "instruction %#x in a sequence", instr);
+			return false;
+		}
+	}
+	if (!i || (dtr && dtr != i)) {
+		model_fault(m, "a sequence is empty, or of mixed rates");
+		return false;
+	}
+	op->dtr = dtr;
+
+	return true;
+}
+
+/**
+ * model_give_buffers() - give an operation its data
+ * @m:		model
+ * @op:		operation, without buffers
+ * @tx:		data that there is to send
+ * @tx_len:	of @tx
+ * @rx:		where data from the flash goes
+ * @rx_size:	of @rx
+ */
+bool model_give_buffers(struct model *m, struct flash_op *op, const void *tx, size_t tx_len,
+			void *rx, size_t rx_size)
+{
+	if (op->write && op->len > tx_len) {
+		model_fault(m, "%zu bytes to send, %zu there", op->len, tx_len);
+		return false;
+	}
+	if (!op->write && op->len > rx_size) {
+		model_fault(m, "%zu bytes for a buffer of %zu", op->len, rx_size);
+		return false;
+	}
+
+	op->out = op->write ? tx : NULL;
+	op->in = op->write || !op->len ? NULL : rx;
+
+	return true;
+}
+
 /* Registers */
 
 static unsigned long model_reg_read(void *priv, unsigned int offset, int size)
@@ -317,6 +424,9 @@ static void model_window_copy(void *priv, void *buf, unsigned int offset, int si
 	struct model *m = priv;
 	int half = size / 2;
 
+	/* What is octal goes by words. */
+	if (half >= 8)
+		half = round_down(half, 8);
 	model_delay(m);
 	model_block(m, MODEL_START);
 	model_window_part(m, buf, offset, half);

@@ -16,6 +16,7 @@
 #include <linux/clk-provider.h>
 #include <linux/completion.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/prandom.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -43,24 +44,32 @@ struct platform_device;
 /**
  * struct flash_op - what a flash sees of an operation on its wires
  * @opcode:		command
+ * @has_ext:		the command has a second byte
+ * @ext:		which is this
+ * @dtr:		all phases are at double rate
  * @addr_nbytes:	number of address bytes, may be 0
  * @addr:		address
  * @dummy:		clock cycles between address and data
  * @cmd_width:		lines used for the command
  * @addr_width:		lines used for the address
  * @data_width:		lines used for data
+ * @write:		data is for the flash
  * @in:			where data from the flash goes, or NULL
  * @out:		data for the flash, or NULL
  * @len:		bytes of data
  */
 struct flash_op {
 	u8 opcode;
+	bool has_ext;
+	u8 ext;
+	bool dtr;
 	u8 addr_nbytes;
 	u32 addr;
 	unsigned int dummy;
 	u8 cmd_width;
 	u8 addr_width;
 	u8 data_width;
+	bool write;
 	void *in;
 	const void *out;
 	size_t len;
@@ -218,6 +227,22 @@ unsigned int model_clear_faults(struct model *m);
 
 /* For models */
 
+/* What an instruction of a look-up table may be, and whether at double rate */
+enum lut_action {
+	LUT_STOP,
+	LUT_CMD,
+	LUT_ADDR,
+	LUT_MODE,
+	LUT_DUMMY,
+	LUT_READ,
+	LUT_WRITE,
+	LUT_DTR = 0x80,
+};
+
+bool model_decode_lut(struct model *m, const u8 *actions, unsigned int count, const u32 *seq,
+		      u32 addr, size_t len, struct flash_op *op);
+bool model_give_buffers(struct model *m, struct flash_op *op, const void *tx, size_t tx_len,
+			void *rx, size_t rx_size);
 void model_started(struct model *m);
 void model_exec(struct model *m, struct flash_op *op);
 __printf(2, 3) void model_fault(struct model *m, const char *fmt, ...);
@@ -228,9 +253,11 @@ static inline u32 model_bits(u32 reg, u32 mask, u32 val)
 }
 
 extern const struct model_ops fspi_model;
+extern const struct model_ops fspi_octal_model;
 extern const struct model_ops fsl_qspi_model;
 extern const struct model_ops stm32_qspi_model;
 extern const struct model_ops stm32_ospi_model;
+extern const struct model_ops stm32_ospi_octal_model;
 extern const struct model_ops npcm_fiu_model;
 extern const struct model_ops cadence_model;
 extern const struct model_ops cadence_socfpga_model;
@@ -244,40 +271,92 @@ extern const struct model_ops stm32_qspi_nand_model;
 #define NOR_PAGE		256
 #define NOR_SECTOR		4096
 #define NOR_BLOCK		65536
-#define NOR_SFDP_SIZE		0x80
+#define NOR_ID			6
+#define NOR_SFDP_SIZE		0x118
+#define NOR_SECURITY		3
+/* Micron's */
+#define NOR_OP_DIE_ERASE	0xc4
 
 #define NOR_SR_WIP		BIT(0)
 #define NOR_SR_WEL		BIT(1)
 #define NOR_SR_QE		BIT(6)
 
 /**
+ * enum nor_part - what a flash is like; all say what they can by SFDP
+ * @NOR_PLAIN:		of no manufacturer that spi-nor knows
+ * @NOR_WINBOND:	with three security registers, which can be locked, as W25Q512NW
+ * @NOR_MICRON:		octal DTR, command bytes repeated, as MT35XU512ABA
+ * @NOR_MICRON_TWO_DICE: the same with two dice, each of which can be erased, as
+ *			MT35XU01GBBA
+ * @NOR_MACRONIX:	octal STR and DTR, command bytes inverted, as the MX25UM series
+ */
+enum nor_part {
+	NOR_PLAIN,
+	NOR_WINBOND,
+	NOR_MICRON,
+	NOR_MICRON_TWO_DICE,
+	NOR_MACRONIX,
+};
+
+/* Which commands and data it understands: 1-1-x, 8S-8S-8S, 8D-8D-8D */
+enum nor_proto {
+	NOR_SPI,
+	NOR_OCTAL_STR,
+	NOR_OCTAL_DTR,
+};
+
+/* What it can be busy with; erasing all of a flash counts as a die */
+enum nor_work {
+	NOR_WRITE_STATUS,
+	NOR_PROGRAM,
+	NOR_ERASE_4K,
+	NOR_ERASE_64K,
+	NOR_ERASE_DIE,
+	NOR_WORKS,
+};
+
+/**
  * struct nor - a SPI NOR flash, known by its SFDP tables
  * @flash:		for the controller
+ * @part:		what it is like
  * @mem:		contents
+ * @security:		security registers
  * @size:		a power of two
- * @busy_polls:		status reads that show the flash busy, after each program,
- *			erase and write to the status register
+ * @busy_polls:		status reads that show the flash busy, after each kind of work
+ * @hold_at:		bits of &enum nor_work: when such begins, @hold_busy is set
  * @hold_busy:		it stays busy until this is cleared
  * @sr:			status register
+ * @sr2:		the second of it
  * @addr4:		four address bytes
+ * @proto:		protocol
+ * @dummy_reg:		what was written to the register of dummy cycles
  */
 struct nor {
 	struct flash flash;
+	enum nor_part part;
 	u8 *mem;
+	u8 security[NOR_SECURITY][NOR_PAGE];
 	u32 size;
-	unsigned int busy_polls;
+	unsigned int busy_polls[NOR_WORKS];
+	unsigned int hold_at;
 	bool hold_busy;
 	u8 sr;
+	u8 sr2;
 	bool addr4;
+	enum nor_proto proto;
+	u8 dummy_reg;
 
 	/* private: */
 	unsigned int busy;
 	bool reset_enabled;
+	ktime_t reset_done;
 	u8 sfdp[NOR_SFDP_SIZE];
 };
 
 struct nor *nor_new(struct kunit *test, u32 size);
+struct nor *nor_new_part(struct kunit *test, u32 size, enum nor_part part);
 void nor_announce_reset(struct nor *nor);
+void nor_busy_for(struct nor *nor, unsigned int polls);
 
 /* SPI NAND */
 

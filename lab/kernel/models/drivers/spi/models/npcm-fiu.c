@@ -70,6 +70,12 @@ static u32 fiu_read(struct model *m, unsigned int offset, int size)
 	return ~0;
 }
 
+/* Commands with an address and no data */
+static const u8 fiu_erases[] = {
+	SPINOR_OP_BE_4K, SPINOR_OP_BE_4K_4B, SPINOR_OP_SE, SPINOR_OP_SE_4B, SPINOR_OP_ESECR,
+	NOR_OP_DIE_ERASE,
+};
+
 /*
  * A flash cannot tell how a controller calls the bytes that it sends. The driver sends
  * addresses of erase commands as data.
@@ -78,9 +84,9 @@ static void fiu_exec(struct model *m, struct flash_op *op)
 {
 	const u8 *bytes = op->out;
 
-	if ((op->opcode == SPINOR_OP_BE_4K || op->opcode == SPINOR_OP_SE) && bytes &&
-	    op->len == 3) {
-		op->addr = get_unaligned_be24(bytes);
+	if (memchr(fiu_erases, op->opcode, sizeof(fiu_erases)) && bytes && !op->addr_nbytes &&
+	    (op->len == 3 || op->len == 4)) {
+		op->addr = op->len == 3 ? get_unaligned_be24(bytes) : get_unaligned_be32(bytes);
 		op->addr_nbytes = op->len;
 		op->addr_width = 1;
 		op->out = NULL;

@@ -81,7 +81,8 @@ struct stm32_state {
 
 static const struct stm32_layout *stm32_layout(struct model *m)
 {
-	return m->ops == &stm32_ospi_model ? &ospi_layout : &qspi_layout;
+	return m->ops == &stm32_ospi_model || m->ops == &stm32_ospi_octal_model ?
+		&ospi_layout : &qspi_layout;
 }
 
 static u32 stm32_get(struct model *m, unsigned int offset)
@@ -93,7 +94,7 @@ static u32 stm32_get(struct model *m, unsigned int offset)
 
 static unsigned int stm32_mode(struct model *m)
 {
-	if (m->ops == &stm32_ospi_model)
+	if (stm32_layout(m) == &ospi_layout)
 		return FIELD_GET(OSPI_CR_FMODE, stm32_get(m, ospi_layout.cr));
 
 	return FIELD_GET(QSPI_CCR_FMODE, stm32_get(m, qspi_layout.ccr));
@@ -407,10 +408,18 @@ const struct model_ops stm32_qspi_nand_model = {
 	.window = stm32_window,
 };
 
+#define STM32_OSPI_MODEL					\
+	STM32_MODEL,						\
+	.copies = stm32_copies,					\
+	.small_read = 256,					\
+	.big_read = 4096
+
 const struct model_ops stm32_ospi_model = {
 	.name = "stm32-ospi",
-	STM32_MODEL,
-	.copies = stm32_copies,
-	.small_read = 256,
-	.big_read = 4096,
+	STM32_OSPI_MODEL,
+};
+
+const struct model_ops stm32_ospi_octal_model = {
+	.name = "stm32-ospi-octal",
+	STM32_OSPI_MODEL,
 };
