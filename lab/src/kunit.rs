@@ -57,10 +57,18 @@ pub struct Args {
 pub const CONFIG: &str = "um-kunit";
 
 /// The same for unmodified drivers on models.
-const MODELS: &str = "um-models";
+pub const MODELS: &str = "um-models";
 
 /// Whatever a kernel with the series reports ends it.
 const STRICT: &[&str] = &["panic_on_warn=1", "oops=panic", "kasan.fault=panic"];
+
+/// What a kernel of one of these configurations gets on its command line.
+pub fn arguments(config: &str) -> &'static [&'static str] {
+    match config {
+        MODELS => STRICT,
+        _ => &[],
+    }
+}
 
 /// All tests take half a minute on a quiet machine, and five times that on a busy one.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -263,18 +271,8 @@ pub fn has_tests(paths: &Paths) -> Result<bool> {
     Ok(series::read_index(paths)?.iter().any(is_test))
 }
 
-/// Runs the tests of `kernel`; the console goes to `dir`.
-pub fn boot(
-    lab: &Lab,
-    kernel: &Kernel,
-    dir: &Path,
-    filter: Option<&str>,
-    limit: Duration,
-) -> Result<Ran> {
-    boot_with(lab, kernel, dir, filter, &[], limit)
-}
-
-/// As [`boot`], with more words on the kernel's command line.
+/// Runs the tests of `kernel`, with `more` words on its command line; the console goes
+/// to `dir`.
 pub fn boot_with(
     lab: &Lab,
     kernel: &Kernel,
@@ -473,6 +471,14 @@ pub fn build(lab: &Lab, tree: bool) -> Result<Kernel> {
     kernel::build(lab, &variant, CONFIG, Arch::Um)
 }
 
+/// The kernel of one of the configurations.
+pub fn build_config(lab: &Lab, config: &str, tree: bool) -> Result<Kernel> {
+    match config {
+        MODELS => build_models(lab, tree),
+        _ => build(lab, tree),
+    }
+}
+
 /// The kernel with models of controllers, and tests of drivers on them.
 fn build_models(lab: &Lab, tree: bool) -> Result<Kernel> {
     let below = match tree {
@@ -521,14 +527,11 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
             return Ok(None);
         }
     }
-    let (kernel, more) = match config {
-        MODELS => (build_models(lab, args.tree)?, STRICT),
-        _ => (build(lab, args.tree)?, &[][..]),
-    };
+    let kernel = build_config(lab, config, args.tree)?;
     let step = lab.ui.step(format!("KUnit in User-mode Linux ({config})"));
     let dir = lab.paths.out().join("kunit").join(config);
     let filter = args.filter.as_deref();
-    let ran = boot_with(lab, &kernel, &dir, filter, more, LIMIT)?;
+    let ran = boot_with(lab, &kernel, &dir, filter, arguments(config), LIMIT)?;
     step.done(format!("{} tests ran", ran.cases.len()));
     if filter.is_some() && ran.cases.is_empty() && faults(&ran).is_empty() {
         return Ok(None);

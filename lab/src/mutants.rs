@@ -26,6 +26,8 @@ use crate::ui;
 pub struct Mutant {
     /// The file's name without `.patch`.
     pub name: String,
+    /// Of the kernel that it is built in; of the series' own tests if it does not say.
+    pub config: String,
     /// Its first lines, one test each; all must fail.
     pub kills: Vec<Target>,
     pub bytes: Vec<u8>,
@@ -70,16 +72,27 @@ pub fn read(paths: &Paths) -> Result<Vec<Mutant>> {
 
 fn parse(name: &str, bytes: Vec<u8>) -> Result<Mutant> {
     let text = String::from_utf8_lossy(&bytes);
-    let kills: Vec<Target> = text
-        .lines()
+    let mut lines = text.lines().peekable();
+    let config = match lines.peek().and_then(|line| line.strip_prefix("Config:")) {
+        Some(config) => {
+            lines.next();
+            config.trim()
+        }
+        None => kunit::CONFIG,
+    };
+    if config != kunit::CONFIG && config != kunit::MODELS {
+        bail!("there are no KUnit tests in a configuration {config:?}");
+    }
+    let kills: Vec<Target> = lines
         .map_while(|line| line.strip_prefix("Kills:"))
         .map(target)
         .collect::<Result<_>>()?;
     if kills.is_empty() {
-        bail!("the first line is not `Kills: suite.test`");
+        bail!("the first line is not `Kills: suite.test`, nor after `Config: NAME`");
     }
     Ok(Mutant {
         name: name.to_owned(),
+        config: config.to_owned(),
         kills,
         bytes,
     })
@@ -106,8 +119,9 @@ fn target(text: &str) -> Result<Target> {
     })
 }
 
-/// `count` of the mutants, evenly spread over all.
-pub fn some(mutants: Vec<Mutant>, count: usize) -> Vec<Mutant> {
+/// `count` of the mutants, evenly spread over those that the series' own tests kill.
+pub fn some(mut mutants: Vec<Mutant>, count: usize) -> Vec<Mutant> {
+    mutants.retain(|mutant| mutant.config == kunit::CONFIG);
     let all = mutants.len();
     let chosen: Vec<usize> = (0..count.min(all))
         .map(|index| index * all / count.min(all))
@@ -186,42 +200,51 @@ fn known(paths: &Paths) -> BTreeMap<String, Row> {
 /// Runs mutants on top of the series (or of linux/) until `end`; what an earlier run
 /// found out for the same series is not repeated. Results are on disk after each.
 pub fn run(lab: &Lab, mutants: &[Mutant], tree: bool, end: Option<Instant>) -> Result<Results> {
-    let expected = kunit::read_list(&lab.paths, kunit::CONFIG)?;
-    let below = kunit::build(lab, tree)?;
-    if below.source_id.ends_with("-dirty") {
-        bail!("linux/ has changes that are not committed; mutants need a commit below them");
-    }
-    let mut results = Results {
-        below: format!("{} {}", below.source_id, below.config_sha256),
-        ..Results::default()
-    };
+    let mut results = Results::default();
     let known = known(&lab.paths);
     let mut keep: Vec<Row> = Vec::new();
     let mut jobs = Vec::new();
-    for mutant in mutants {
-        let key = key(&[
-            &below.source_id,
-            &below.config_sha256,
-            lab.toolchain.key(),
-            &String::from_utf8_lossy(&mutant.bytes),
-        ]);
-        match known.get(&key) {
-            Some(row) => results.rows.push(row.clone()),
-            None => jobs.push((mutant, key)),
+    let mut baselines: Vec<Baseline> = Vec::new();
+    // One configuration after the other: they share the tree that mutants are made in.
+    for config in [kunit::CONFIG, kunit::MODELS] {
+        let mut own = mutants.iter().filter(|it| it.config == config).peekable();
+        if own.peek().is_none() {
+            continue;
         }
+        let below = kunit::build_config(lab, config, tree)?;
+        if below.source_id.ends_with("-dirty") {
+            bail!("linux/ has changes that are not committed; mutants need a commit below them");
+        }
+        let said = format!("{} {}", below.source_id, below.config_sha256);
+        results.below = match results.below.as_str() {
+            "" => said,
+            before => format!("{before}, {said}"),
+        };
+        for mutant in own {
+            let key = key(&[
+                &below.source_id,
+                &below.config_sha256,
+                lab.toolchain.key(),
+                &String::from_utf8_lossy(&mutant.bytes),
+            ]);
+            match known.get(&key) {
+                Some(row) => results.rows.push(row.clone()),
+                None => jobs.push((baselines.len(), mutant, key)),
+            }
+        }
+        baselines.push(Baseline::new(lab, below, config)?);
     }
     // Results of mutants that are not asked for now stay for later.
     keep.extend(known.into_values());
 
-    let baseline = Baseline::new(lab, &below, &expected);
-    for (mutant, key) in jobs {
+    for (baseline, mutant, key) in jobs {
         if end.is_some_and(|end| Instant::now() >= end) {
             results.open.push(mutant.name.clone());
             continue;
         }
         let step = lab.ui.step(format!("Mutant {}", mutant.name));
         let start = Instant::now();
-        let outcome = match baseline.attempt(mutant) {
+        let outcome = match baselines[baseline].attempt(mutant) {
             Ok(outcome) => outcome,
             Err(error) => {
                 process::check_interrupted()?;
@@ -251,20 +274,22 @@ pub fn run(lab: &Lab, mutants: &[Mutant], tree: bool, end: Option<Instant>) -> R
 /// The kernel without a mutant, and what is known of its tests.
 struct Baseline<'a> {
     lab: &'a Lab,
-    kernel: &'a Kernel,
-    expected: &'a [Expected],
+    kernel: Kernel,
+    arguments: &'static [&'static str],
+    expected: Vec<Expected>,
     /// Tests that were seen to pass.
     good: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Baseline<'a> {
-    fn new(lab: &'a Lab, kernel: &'a Kernel, expected: &'a [Expected]) -> Self {
-        Self {
+    fn new(lab: &'a Lab, kernel: Kernel, config: &str) -> Result<Self> {
+        Ok(Self {
             lab,
             kernel,
-            expected,
+            arguments: kunit::arguments(config),
+            expected: kunit::read_list(&lab.paths, config)?,
             good: RefCell::default(),
-        }
+        })
     }
 
     fn attempt(&self, mutant: &Mutant) -> Result<Outcome> {
@@ -280,15 +305,16 @@ impl<'a> Baseline<'a> {
             if self.good.borrow().contains(&target.test) {
                 continue;
             }
-            let ran = kunit::boot(
+            let ran = kunit::boot_with(
                 lab,
-                self.kernel,
+                &self.kernel,
                 &dir.join("baseline"),
                 Some(target.test.as_str()),
+                self.arguments,
                 kunit::ONE_LIMIT,
             )?;
             let good = kunit::faults(&ran).is_empty()
-                && kunit::judge(&only(self.expected, &target.test), &ran.cases)
+                && kunit::judge(&only(&self.expected, &target.test), &ran.cases)
                     .iter()
                     .all(|(_, outcome)| *outcome == TestOutcome::Passed);
             if !good {
@@ -305,13 +331,14 @@ impl<'a> Baseline<'a> {
             &self.kernel.source_id,
             &mutant.bytes,
         )?;
-        let kernel = kernel::build_mutant(lab, self.kernel, tree, id)?;
+        let kernel = kernel::build_mutant(lab, &self.kernel, tree, id)?;
         for target in &mutant.kills {
-            let ran = kunit::boot(
+            let ran = kunit::boot_with(
                 lab,
                 &kernel,
                 &dir.join(&mutant.name),
                 Some(target.test.as_str()),
+                self.arguments,
                 kunit::ONE_LIMIT,
             )?;
             if let Some(why) = survived(target, &ran) {
@@ -385,7 +412,22 @@ mod tests {
         )?;
         let said: Vec<String> = read.kills.iter().map(Target::to_string).collect();
         assert_eq!(said, ["s.t (exec op)", "s.u"]);
-        for wrong in ["", "diff", "Kills: t", "Kills: s.t (a", "Kills: a b.c"] {
+        assert_eq!(read.config, kunit::CONFIG);
+        let models = mutant("a", "Config: um-models\nKills: s.t\n")?;
+        assert_eq!(
+            (models.config.as_str(), models.kills.len()),
+            (kunit::MODELS, 1)
+        );
+        let other = "Config: arm64\nKills: s.t\n";
+        for wrong in [
+            "",
+            "diff",
+            other,
+            "Config: um-models\ndiff",
+            "Kills: t",
+            "Kills: s.t (a",
+            "Kills: a b.c",
+        ] {
             assert!(mutant("a", wrong).is_err(), "{wrong}");
         }
         Ok(())
@@ -407,6 +449,8 @@ mod tests {
         assert_eq!(names(3)?, "036");
         assert_eq!(names(20)?, "012345678");
         assert!(some(Vec::new(), 3).is_empty());
+        let models = vec![mutant("a", "Config: um-models\nKills: s.t")?];
+        assert!(some(models, 3).is_empty());
         Ok(())
     }
 
