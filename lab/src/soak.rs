@@ -25,12 +25,17 @@ use crate::toolchain::key;
 use crate::ui;
 use crate::verdict::Verdict;
 
-/// Run what takes long, for as long as asked: all mutants, C against Rust, the demo's cycles
+mod models;
+
+/// Run what takes long, for as long as asked: mutants, models, C against Rust, demo's cycles
 ///
 /// A mutant is a patch of lab/kernel/mutants/ that takes one thing out of the series,
 /// and names the KUnit test that must then fail. Each is built on top of the series in
 /// a tree of its own and its test run, after it was seen to pass without the mutant.
 /// About half a minute for each when the machine is quiet.
+///
+/// Drivers on our models of controllers are unbound at random times under four readers,
+/// 1,000 times in a boot, suite after suite, round after round, each with another seed.
 ///
 /// The demo's scenarios run on the patched kernel with each binding in turn, round after
 /// round, each round with another seed for what the flash holds and for what happens
@@ -39,20 +44,23 @@ use crate::verdict::Verdict;
 /// C's driver and Rust's are compared as by `cargo lab ab --long`, each boot with another
 /// seed: one with each binding, and with --ab alone round after round.
 ///
-/// Without --mutants, --ab and --demo: all three, the demo with each driver that the
+/// Without --mutants, --models, --ab and --demo: all four, the demo with each driver that the
 /// machine has, or with the one that is named.
 ///
 /// Bounded by --minutes and --cycles. What was found out is in out/soak.json and is not
 /// repeated for the same series: stop it, or let it run out of time, and call it again.
-/// Writes also out/src/mutant, out/build/mutant-um-kunit, out/mutants/ (consoles) and
+/// Writes also out/src/mutant, out/build/mutant-um-*, out/mutants/ (consoles) and
 /// out/boot/; what a failed boot left moves to out/soak/. Prints tables; exit status 0
 /// only if every mutant was killed, every boot passed, and nothing is open.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Run the mutants
+    /// Run the mutants; of --mutants, --models, --ab and --demo what is named, or all
     #[arg(long)]
     mutants: bool,
+    /// Unbind drivers on models at random times
+    #[arg(long)]
+    models: bool,
     /// Compare C's driver of a controller and Rust's
     #[arg(long)]
     ab: bool,
@@ -62,7 +70,7 @@ pub struct Args {
     /// Start nothing new after this time
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u64,
-    /// Start nothing new when each scenario with each binding has made N cycles in all
+    /// Start nothing new when each row of a table has made N cycles in all
     #[arg(long, value_name = "N")]
     cycles: Option<u32>,
     /// Only mutants whose name contains this
@@ -95,7 +103,7 @@ impl Args {
 
     /// No part is named.
     fn is_all(&self) -> bool {
-        !(self.mutants || self.ab || self.demo)
+        !(self.mutants || self.models || self.ab || self.demo)
     }
 
     /// How the drivers are compared, if they are. What cannot be compared is left out, if
@@ -149,6 +157,9 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut good = true;
     if args.is_all() || args.mutants {
         good &= run_mutants(lab, &args, end)?;
+    }
+    if args.is_all() || args.models {
+        good &= models::run(lab, args.tree, args.cycles, end)?;
     }
     if let Some(ab) = args.ab(&lab.paths)? {
         good &= run_ab(lab, &args, ab, end)?;
@@ -261,7 +272,7 @@ fn run_ab(lab: &Lab, args: &Args, mut ab: ab::Args, end: Instant) -> Result<bool
         .into_iter()
         .partition(|boot| is_same(boot, &ready) && boot.long == ab.long);
     // With other parts, there has to be time for those.
-    let limit = match args.mutants || args.demo || args.is_all() {
+    let limit = match args.mutants || args.models || args.demo || args.is_all() {
         true => 1,
         false => usize::MAX,
     };
