@@ -306,12 +306,14 @@ fn source_tree(lab: &Lab, source: &Source, variant: &Variant) -> Result<Tree> {
     })
 }
 
-/// Builds the source of `below` with `overlay` laid over it.
+/// Builds the source of `below` with `overlay` laid over it; a new build starts from `seed`,
+/// a kernel of `below` with another configuration, as far as that is the same.
 pub fn build_overlaid(
     lab: &Lab,
     below: &Variant,
     overlay: &Overlay,
     config_name: &str,
+    seed: Option<&Kernel>,
 ) -> Result<Kernel> {
     let config = config(&lab.paths, config_name)?;
     let source = Source::ensure(&lab.paths, &lab.ui)?;
@@ -331,7 +333,7 @@ pub fn build_overlaid(
         lab,
         &Variant::Overlaid { stock },
         tree,
-        None,
+        seed,
         config_name,
         &config,
     )

@@ -24,8 +24,8 @@ mod stock;
 
 /// Run KUnit tests in User-mode Linux, with KASAN on two CPUs
 ///
-/// These are the series' tests, and those of unmodified controller drivers on our
-/// models of their hardware (lab/kernel/models/). The tests that run must be those of
+/// These are the series' tests, and those of controller drivers, unmodified ones in C and
+/// the series' one in Rust, on our models of their hardware (lab/kernel/models/). The tests that run must be those of
 /// lab/data/kunit/um-kunit.txt and um-models.txt: one that is missing is a failure, and
 /// so is one that is not in it, and a skip that it does not allow. So is anything that
 /// the kernel reports meanwhile (KASAN, warnings, stalls).
@@ -56,7 +56,7 @@ pub struct Args {
 /// The configuration of the series' tests, and the name of their list.
 pub const CONFIG: &str = "um-kunit";
 
-/// The same for unmodified drivers on models.
+/// The same for drivers on models.
 pub const MODELS: &str = "um-models";
 
 /// Whatever a kernel with the series reports ends it.
@@ -479,13 +479,13 @@ pub fn build_config(lab: &Lab, config: &str, tree: bool) -> Result<Kernel> {
     }
 }
 
-/// The kernel with models of controllers, and tests of drivers on them.
+/// The kernel with models of controllers, and tests of drivers on them. One kernel for
+/// drivers in C and in Rust, made from what was built for the series' tests: so the Rust
+/// driver costs no kernel, and the models only what is not the same there.
 fn build_models(lab: &Lab, tree: bool) -> Result<Kernel> {
-    let below = match tree {
-        true => Variant::Tree,
-        false => Variant::Series { upto: None },
-    };
-    kernel::build_overlaid(lab, &below, &Overlay::models(&lab.paths)?, MODELS)
+    let tests = build(lab, tree)?;
+    let overlay = Overlay::models(&lab.paths)?;
+    kernel::build_overlaid(lab, &tests.variant, &overlay, MODELS, Some(&tests))
 }
 
 /// What is left of a list with a filter. Of what a pattern is about, it cannot be known how

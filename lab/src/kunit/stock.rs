@@ -165,7 +165,7 @@ pub fn run(lab: &Lab, filter: Option<&str>) -> Result<ExitCode> {
         }
     }
     let overlay = Overlay::stock(&lab.paths)?;
-    let kernel = kernel::build_overlaid(lab, &Variant::Stock, &overlay, CONFIG)?;
+    let kernel = kernel::build_overlaid(lab, &Variant::Stock, &overlay, CONFIG, None)?;
 
     let step = lab.ui.step("KUnit tests on the stock kernel");
     let mut table = ui::grid(["test", "must", "stock"]);

@@ -7,6 +7,7 @@
 
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/moduleparam.h>
 #include <linux/mtd/mtd.h>
@@ -18,6 +19,8 @@
 #include <linux/spi/spi.h>
 #include <linux/spi/spi-mem.h>
 
+#include "../../base/base.h"
+#include "cadence.h"
 #include "model.h"
 
 #define FLASH_SIZE	SZ_2M
@@ -42,7 +45,16 @@ enum way {
 	MTD_FLASH,
 	MTD_CONTROLLER,
 	MEM_CONTROLLER,
+	MEM_DIRMAP,
+	MEM_COMMAND,
+	MEM_WRITE,
 };
+
+/* By spi_mem, to the controller */
+static bool by_mem(enum way way)
+{
+	return way >= MEM_CONTROLLER;
+}
 
 /* What is inside */
 enum what {
@@ -493,10 +505,12 @@ static u32 op_len(struct driver_test *t)
 {
 	const struct model_ops *ops = t->m->ops;
 
-	if (op_polls(t))
+	if (op_polls(t) || t->way == MEM_COMMAND || t->way == MEM_WRITE)
 		return 0;
+	if (t->point == MODEL_COPY || t->way == MEM_DIRMAP)
+		return ops->big_read;
 
-	return t->point == MODEL_COPY ? ops->big_read : ops->small_read;
+	return ops->small_read;
 }
 
 static int op_by_mtd(struct driver_test *t)
@@ -591,7 +605,7 @@ static int op_by_mem(struct driver_test *t)
 		return op_poll(t, &mem);
 	if (!op_len(t))
 		return spi_mem_exec_op(&mem, &wrdi);
-	if (t->point != MODEL_COPY)
+	if (t->point != MODEL_COPY && t->way != MEM_DIRMAP)
 		return spi_mem_exec_op(&mem, &read);
 
 	info.primary_op_tmpl = read;
@@ -609,9 +623,54 @@ static int op_by_mem(struct driver_test *t)
 	return ret == op_len(t) ? 0 : -EIO;
 }
 
+/* One page, in one operation, when prepare_op() has been there */
+static int op_write(struct driver_test *t)
+{
+	struct spi_mem mem = { .spi = t->spi };
+	struct spi_mem_op program =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_PP, 1),
+			   SPI_MEM_OP_ADDR(3, SCRATCH, 1), SPI_MEM_OP_NO_DUMMY,
+			   SPI_MEM_OP_DATA_OUT(NOR_PAGE, t->buf, 1));
+
+	return spi_mem_exec_op(&mem, &program);
+}
+
+/* What has to come before the operation that is stopped */
+static int prepare_op(struct driver_test *t)
+{
+	struct spi_mem mem = { .spi = t->spi };
+	struct spi_mem_op wren =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_WREN, 1), SPI_MEM_OP_NO_ADDR,
+			   SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_NO_DATA);
+
+	return t->way == MEM_WRITE ? spi_mem_exec_op(&mem, &wren) : 0;
+}
+
+/* Until the flash has written what op_write() sent */
+static int spi_mem_wait(struct driver_test *t)
+{
+	struct spi_mem mem = { .spi = t->spi };
+	struct spi_mem_op rdsr =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(SPINOR_OP_RDSR, 1), SPI_MEM_OP_NO_ADDR,
+			   SPI_MEM_OP_NO_DUMMY, SPI_MEM_OP_DATA_IN(1, t->buf, 1));
+	unsigned int tries = 100;
+	int ret = 0;
+
+	if (t->way != MEM_WRITE)
+		return 0;
+	do {
+		ret = spi_mem_exec_op(&mem, &rdsr);
+	} while (!ret && t->buf[0] & NOR_SR_WIP && tries--);
+
+	return ret;
+}
+
 static int run_op(struct driver_test *t)
 {
-	return t->way == MEM_CONTROLLER ? op_by_mem(t) : op_by_mtd(t);
+	if (t->way == MEM_WRITE)
+		return op_write(t);
+
+	return by_mem(t->way) ? op_by_mem(t) : op_by_mtd(t);
 }
 
 static int op_thread(void *data)
@@ -688,10 +747,13 @@ static void expect_refused(struct kunit *test)
 {
 	struct driver_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, t->way == MEM_CONTROLLER ? -ESHUTDOWN : -ENODEV, run_op(t));
+	KUNIT_EXPECT_EQ(test, by_mem(t->way) ? -ESHUTDOWN : -ENODEV, run_op(t));
 	KUNIT_EXPECT_EQ(test, -ENODEV, read_mtd(t->mtd, 0, 1, t->buf));
 	put_mtd(t);
 
+	/* Nobody has waited for what was written. */
+	if (t->nor)
+		t->nor->busy = 0;
 	bind(test);
 	expect_all_right(test, t->mtd);
 }
@@ -706,9 +768,12 @@ static void unbind_bound(struct kunit *test, enum way way, enum model_point poin
 	t->point = point;
 	/* It works before, or this would prove nothing. */
 	KUNIT_ASSERT_EQ(test, 0, mtd_erase(t->mtd, &erase));
+	KUNIT_ASSERT_EQ(test, 0, prepare_op(t));
 	KUNIT_ASSERT_EQ(test, 0, run_op(t));
+	KUNIT_ASSERT_EQ(test, 0, spi_mem_wait(t));
 	KUNIT_ASSERT_EQ(test, 0, mtd_erase(t->mtd, &erase));
 	memset(t->buf, 0x5a, NOR_PAGE);
+	KUNIT_ASSERT_EQ(test, 0, prepare_op(t));
 
 	model_stop_at(t->m, point);
 	t->op = start(test, op_thread, t);
@@ -725,7 +790,7 @@ static void unbind_bound(struct kunit *test, enum way way, enum model_point poin
 		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, NAND_PAGE));
 	else if (op_len(t))
 		KUNIT_EXPECT_TRUE(test, flash_has(t, READ_AT, t->buf, op_len(t)));
-	else if (way != MEM_CONTROLLER)
+	else if (!by_mem(way) || way == MEM_WRITE)
 		KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SCRATCH, 0x5a,
 							   NOR_PAGE));
 	expect_refused(test);
@@ -845,6 +910,14 @@ UNBIND_AT(unbind_mem_start, MEM_CONTROLLER, MODEL_START)
 UNBIND_AT(unbind_mem_running, MEM_CONTROLLER, MODEL_RUNNING)
 UNBIND_AT(unbind_mem_done, MEM_CONTROLLER, MODEL_DONE)
 UNBIND_AT(unbind_mem_copy, MEM_CONTROLLER, MODEL_COPY)
+UNBIND_AT(unbind_dirmap_start, MEM_DIRMAP, MODEL_START)
+UNBIND_AT(unbind_command_start, MEM_COMMAND, MODEL_START)
+UNBIND_AT(unbind_command_running, MEM_COMMAND, MODEL_RUNNING)
+UNBIND_AT(unbind_command_done, MEM_COMMAND, MODEL_DONE)
+UNBIND_AT(unbind_write_start, MEM_WRITE, MODEL_START)
+UNBIND_AT(unbind_write_running, MEM_WRITE, MODEL_RUNNING)
+UNBIND_AT(unbind_write_done, MEM_WRITE, MODEL_DONE)
+UNBIND_AT(unbind_write_copy, MEM_WRITE, MODEL_COPY)
 
 /* Unbinding at random times, under readers */
 
@@ -1056,12 +1129,15 @@ static void driver_test_exit(struct kunit *test)
 
 #define DRIVER_SUITE(_id, _nand, ...)	PART_SUITE(_id, _nand, NOR_PLAIN, __VA_ARGS__)
 
-#define PART_SUITE(_id, _nand, _part, ...)					\
+#define PART_SUITE(_id, _nand, _part, ...)				\
+	DRIVER_SUITE_OF(_id, &_id##_model, _nand, _part, __VA_ARGS__)
+
+#define DRIVER_SUITE_OF(_id, _ops, _nand, _part, ...)			\
 static struct kunit_case _id##_cases[] = { __VA_ARGS__, {} };		\
 									\
 static int _id##_suite_init(struct kunit_suite *suite)			\
 {									\
-	current_ops = &_id##_model;					\
+	current_ops = _ops;						\
 	current_nand = _nand;						\
 	current_part = _part;						\
 									\
@@ -1082,9 +1158,6 @@ DRIVER_SUITE(fspi, false, NOR_CASES);
 DRIVER_SUITE(fsl_qspi, false, NOR_CASES);
 DRIVER_SUITE(stm32_qspi, false, NOR_CASES, KUNIT_CASE(driver_polls));
 DRIVER_SUITE(stm32_ospi, false, NOR_CASES, KUNIT_CASE(driver_polls));
-DRIVER_SUITE(cadence, false, NOR_CASES);
-DRIVER_SUITE(cadence_socfpga, false, NOR_CASES);
-DRIVER_SUITE(cadence_polled, false, NOR_CASES);
 /* Its driver has registers under a spinlock, where nothing can be stopped. */
 DRIVER_SUITE(npcm_fiu, false,
 	     KUNIT_CASE(driver_probes),
@@ -1112,3 +1185,6 @@ PART_SUITE(stm32_ospi_octal, false, NOR_MICRON, NOR_DATA_CASES, DRIVER_CASES);
 DRIVER_SUITE(fspi_nand, true, NAND_CASES);
 DRIVER_SUITE(fsl_qspi_nand, true, NAND_CASES);
 DRIVER_SUITE(stm32_qspi_nand, true, NAND_CASES);
+
+/* Its suites are here, for they share all of the above. */
+#include "cadence-test.c"

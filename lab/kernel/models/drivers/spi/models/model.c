@@ -21,6 +21,7 @@
 #include <linux/reset-controller.h>
 #include <linux/slab.h>
 
+#include "../../base/base.h"
 #include "../../of/of_private.h"
 #include "model.h"
 
@@ -187,7 +188,7 @@ void model_started(struct model *m)
 	m->started++;
 	if (m->stop_at == MODEL_RUNNING) {
 		m->held = true;
-		if (!m->ops->polled) {
+		if (!m->ops->polled || (m->ops->by_irq && m->ops->by_irq(m))) {
 			m->stop_at = MODEL_NOWHERE;
 			complete(&m->entered);
 		}
@@ -325,6 +326,8 @@ static unsigned long model_reg_read(void *priv, unsigned int offset, int size)
 
 	model_delay(m);
 	spin_lock_irqsave(&m->lock, flags);
+	if (m->ops->settle)
+		m->ops->settle(m);
 	if (m->ops->polled && m->ops->is_status(m, offset))
 		point = m->held ? MODEL_RUNNING : MODEL_DONE;
 	else if (m->ops->copies && m->ops->copies(m, offset))
@@ -353,6 +356,8 @@ static void model_reg_write(void *priv, unsigned int offset, int size,
 
 	model_delay(m);
 	spin_lock_irqsave(&m->lock, flags);
+	if (m->ops->settle)
+		m->ops->settle(m);
 	starts = m->ops->starts && m->ops->starts(m, offset, val);
 	spin_unlock_irqrestore(&m->lock, flags);
 	if (starts)
@@ -442,11 +447,14 @@ static unsigned long model_window_read(void *priv, unsigned int offset, int size
 	unsigned long val = 0;
 	bool copies;
 
-	spin_lock_irqsave(&m->lock, flags);
-	copies = m->ops->copies && m->ops->copies(m, MODEL_IN_WINDOW);
-	spin_unlock_irqrestore(&m->lock, flags);
-	if (copies)
-		model_block(m, MODEL_COPY);
+	/* As a rule nobody is to be stopped, and there are many words to be read. */
+	if (READ_ONCE(m->stop_at) == MODEL_COPY) {
+		spin_lock_irqsave(&m->lock, flags);
+		copies = m->ops->copies && m->ops->copies(m, MODEL_IN_WINDOW);
+		spin_unlock_irqrestore(&m->lock, flags);
+		if (copies)
+			model_block(m, MODEL_COPY);
+	}
 	model_window_part(priv, &val, offset, min_t(int, size, sizeof(val)));
 
 	return val;
@@ -455,8 +463,18 @@ static unsigned long model_window_read(void *priv, unsigned int offset, int size
 static void model_window_write(void *priv, unsigned int offset, int size,
 			       unsigned long val)
 {
+	enum model_point point = MODEL_NOWHERE;
 	struct model *m = priv;
 	unsigned long flags;
+
+	spin_lock_irqsave(&m->lock, flags);
+	if (m->ops->starts && m->ops->starts(m, MODEL_IN_WINDOW, val))
+		point = MODEL_START;
+	else if (m->ops->copies && m->ops->copies(m, MODEL_IN_WINDOW))
+		point = MODEL_COPY;
+	spin_unlock_irqrestore(&m->lock, flags);
+	if (point != MODEL_NOWHERE)
+		model_block(m, point);
 
 	spin_lock_irqsave(&m->lock, flags);
 	model_check(m, "window", offset);
@@ -507,8 +525,60 @@ static struct model_clk *to_model_clk(struct clk_hw *hw)
 	return container_of(hw, struct model_clk, hw);
 }
 
+/* Whether it is now that this is to fail */
+static int model_step(struct model *m, enum model_step step)
+{
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&m->lock, flags);
+	if (m->fail_nth && m->fail_step == step && !--m->fail_nth)
+		ret = m->fail_error;
+	spin_unlock_irqrestore(&m->lock, flags);
+
+	return ret;
+}
+
+/**
+ * model_fail() - let something fail, once
+ * @m:		model
+ * @step:	what
+ * @nth:	which time from now; 0 for never. What is left when nothing failed is in
+ *		model::fail_nth.
+ * @error:	how
+ */
+void model_fail(struct model *m, enum model_step step, unsigned int nth, int error)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->lock, flags);
+	m->fail_step = step;
+	m->fail_nth = nth;
+	m->fail_error = error;
+	spin_unlock_irqrestore(&m->lock, flags);
+}
+
+static int model_clk_prepare(struct clk_hw *hw)
+{
+	int ret = model_step(to_model_clk(hw)->m, MODEL_CLK_PREPARE);
+
+	if (!ret)
+		to_model_clk(hw)->prepared++;
+
+	return ret;
+}
+
+static void model_clk_unprepare(struct clk_hw *hw)
+{
+	to_model_clk(hw)->prepared--;
+}
+
 static int model_clk_enable(struct clk_hw *hw)
 {
+	int ret = model_step(to_model_clk(hw)->m, MODEL_CLK_ENABLE);
+
+	if (ret)
+		return ret;
 	to_model_clk(hw)->enabled++;
 	to_model_clk(hw)->switched++;
 
@@ -543,6 +613,8 @@ static int model_clk_set_rate(struct clk_hw *hw, unsigned long rate, unsigned lo
 }
 
 static const struct clk_ops model_clk_ops = {
+	.prepare = model_clk_prepare,
+	.unprepare = model_clk_unprepare,
 	.enable = model_clk_enable,
 	.disable = model_clk_disable,
 	.is_enabled = model_clk_is_enabled,
@@ -554,7 +626,10 @@ static const struct clk_ops model_clk_ops = {
 static struct clk_hw *model_clk_get(struct of_phandle_args *spec, void *data)
 {
 	struct model *m = data;
+	int ret = model_step(m, MODEL_CLK_GET);
 
+	if (ret)
+		return ERR_PTR(ret);
 	if (spec->args[0] >= MODEL_CLKS)
 		return ERR_PTR(-EINVAL);
 
@@ -565,8 +640,11 @@ static struct clk_hw *model_clk_get(struct of_phandle_args *spec, void *data)
 
 static int model_reset_assert(struct reset_controller_dev *rcdev, unsigned long id)
 {
+	int ret = model_step(&the_model, MODEL_RESET_ASSERT);
 	unsigned long flags;
 
+	if (ret)
+		return ret;
 	spin_lock_irqsave(&the_model.lock, flags);
 	the_model.in_reset |= BIT(id);
 	if (powered)
@@ -578,8 +656,11 @@ static int model_reset_assert(struct reset_controller_dev *rcdev, unsigned long 
 
 static int model_reset_deassert(struct reset_controller_dev *rcdev, unsigned long id)
 {
+	int ret = model_step(&the_model, MODEL_RESET_DEASSERT);
 	unsigned long flags;
 
+	if (ret)
+		return ret;
 	spin_lock_irqsave(&the_model.lock, flags);
 	the_model.in_reset &= ~BIT(id);
 	spin_unlock_irqrestore(&the_model.lock, flags);
@@ -598,10 +679,22 @@ static const struct reset_control_ops model_reset_ops = {
 	.status = model_reset_status,
 };
 
+static int model_reset_xlate(struct reset_controller_dev *rcdev,
+			     const struct of_phandle_args *spec)
+{
+	int ret = model_step(&the_model, MODEL_RESET_GET);
+
+	if (ret)
+		return ret;
+
+	return spec->args[0] < MODEL_RESETS ? spec->args[0] : -EINVAL;
+}
+
 static struct reset_controller_dev model_rcdev = {
 	.ops = &model_reset_ops,
 	.nr_resets = MODEL_RESETS,
 	.of_reset_n_cells = 1,
+	.of_xlate = model_reset_xlate,
 };
 
 /* Interrupt controller */
@@ -614,10 +707,28 @@ static int model_irq_map(struct irq_domain *domain, unsigned int irq, irq_hw_num
 	return 0;
 }
 
+static int model_irq_xlate(struct irq_domain *domain, struct device_node *np,
+			   const u32 *spec, unsigned int count, unsigned long *hwirq,
+			   unsigned int *type)
+{
+	int ret = model_step(&the_model, MODEL_IRQ_GET);
+
+	return ret ?: irq_domain_xlate_onecell(domain, np, spec, count, hwirq, type);
+}
+
 static const struct irq_domain_ops model_domain_ops = {
 	.map = model_irq_map,
-	.xlate = irq_domain_xlate_onecell,
+	.xlate = model_irq_xlate,
 };
+
+/**
+ * model_interrupt() - an interrupt that has no reason, or whose reason has gone
+ * @m:	model
+ */
+void model_interrupt(struct model *m)
+{
+	generic_handle_domain_irq_safe(m->domain, 0);
+}
 
 static struct device_node *model_node(const char *name)
 {
@@ -683,7 +794,7 @@ static int model_setup(struct model *m)
 		};
 
 		m->clks[i].m = m;
-		m->clks[i].rate = 200000000;
+		m->clks[i].rate = MODEL_RATE;
 		m->clks[i].hw.init = &init;
 		ret = clk_hw_register(NULL, &m->clks[i].hw);
 		if (ret)
@@ -744,7 +855,7 @@ struct model *model_power_on(struct kunit *test, const struct model_ops *ops,
 	m->flash = flash;
 	m->state = kzalloc(ops->state_size ?: 1, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m->state);
-	m->in_reset = 0;
+	m->in_reset = ops->in_reset;
 	m->accesses = 0;
 	m->irqs = 0;
 	m->started = 0;
@@ -752,6 +863,7 @@ struct model *model_power_on(struct kunit *test, const struct model_ops *ops,
 	m->stop_at = MODEL_NOWHERE;
 	m->held = false;
 	m->irq_held = false;
+	m->fail_nth = 0;
 	m->faults = 0;
 	m->taints = model_taints();
 	prandom_seed_state(&m->rnd, 1);
@@ -786,8 +898,11 @@ void model_power_off(struct kunit *test, struct model *m)
 	if (m->flash)
 		KUNIT_EXPECT_EQ_MSG(test, 0, m->flash->faults, "%s", m->flash->why);
 	KUNIT_EXPECT_EQ_MSG(test, m->taints, model_taints(), "the kernel reported something");
-	for (i = 0; i < MODEL_CLKS; i++)
+	for (i = 0; i < MODEL_CLKS; i++) {
 		KUNIT_EXPECT_EQ_MSG(test, 0, m->clks[i].enabled, "clock %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, 0, m->clks[i].prepared, "clock %u", i);
+		m->clks[i].rate = MODEL_RATE;
+	}
 	KUNIT_EXPECT_EQ(test, 0, m->mapped[REGS]);
 	KUNIT_EXPECT_EQ(test, 0, m->mapped[WINDOW]);
 	kfree(m->state);
@@ -800,13 +915,67 @@ unsigned int model_clear_faults(struct model *m)
 	return xchg(&m->faults, 0);
 }
 
-/* Drivers are built in: it is bound, and so is the flash, when this returns. */
-void model_add_device(struct kunit *test, struct model *m)
+/* No driver is called that. */
+#define MODEL_NO_DRIVER		"none"
+
+static const char *model_override;
+
+/* Before drivers are tried */
+static int model_choose_driver(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct device *dev = data;
+
+	if (action == BUS_NOTIFY_ADD_DEVICE && the_model.np && dev->of_node == the_model.np)
+		return notifier_from_errno(device_set_driver_override(dev, model_override));
+
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block model_chooses_driver = {
+	.notifier_call = model_choose_driver,
+};
+
+static void model_add(struct kunit *test, struct model *m, const char *override)
 {
 	m->np = model_node(m->ops->name);
 	KUNIT_ASSERT_NOT_NULL_MSG(test, m->np, "no node %s", m->ops->name);
+	model_override = override;
+	KUNIT_ASSERT_EQ(test, 0, bus_register_notifier(&platform_bus_type, &model_chooses_driver));
 	m->pdev = of_platform_device_create(m->np, m->ops->name, NULL);
+	bus_unregister_notifier(&platform_bus_type, &model_chooses_driver);
 	KUNIT_ASSERT_NOT_NULL(test, m->pdev);
+}
+
+/* Drivers are built in: it is bound, and so is the flash, when this returns. */
+void model_add_device(struct kunit *test, struct model *m)
+{
+	model_add(test, m, m->ops->driver);
+	if (m->pdev->dev.driver && m->ops->driver)
+		KUNIT_EXPECT_STREQ(test, m->ops->driver, m->pdev->dev.driver->name);
+}
+
+/**
+ * model_add_unbound() - make a device for model_attach()
+ * @test:	that it is for
+ * @m:		model, of a kind that names its driver
+ */
+void model_add_unbound(struct kunit *test, struct model *m)
+{
+	model_add(test, m, MODEL_NO_DRIVER);
+	KUNIT_ASSERT_FALSE(test, device_is_bound(&m->pdev->dev));
+}
+
+/**
+ * model_attach() - bind the driver, once, here and now
+ * @m:	model
+ *
+ * Return: what its probe function returned, but -EAGAIN for -EPROBE_DEFER
+ */
+int model_attach(struct model *m)
+{
+	struct device_driver *drv = driver_find(m->ops->driver, &platform_bus_type);
+
+	return drv ? device_driver_attach(drv, &m->pdev->dev) : -ENOENT;
 }
 
 void model_remove_device(struct model *m)

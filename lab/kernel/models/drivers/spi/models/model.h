@@ -34,7 +34,10 @@ struct platform_device;
 #define MODEL_WINDOW_SIZE	0x1000000
 
 #define MODEL_CLKS		4
-#define MODEL_RESETS		2
+#define MODEL_RESETS		3
+
+/* Of its clocks, unless a test says otherwise */
+#define MODEL_RATE		200000000
 
 #define MODEL_IN_WINDOW		UINT_MAX
 
@@ -107,10 +110,34 @@ enum model_point {
 };
 
 /**
+ * enum model_step - what may fail while a driver probes
+ * @MODEL_CLK_GET:		getting a clock
+ * @MODEL_CLK_PREPARE:		preparing it
+ * @MODEL_CLK_ENABLE:		enabling it
+ * @MODEL_RESET_GET:		getting a reset line
+ * @MODEL_RESET_ASSERT:		asserting it
+ * @MODEL_RESET_DEASSERT:	deasserting it
+ * @MODEL_IRQ_GET:		finding the interrupt
+ * @MODEL_STEPS:		number of them
+ */
+enum model_step {
+	MODEL_CLK_GET,
+	MODEL_CLK_PREPARE,
+	MODEL_CLK_ENABLE,
+	MODEL_RESET_GET,
+	MODEL_RESET_ASSERT,
+	MODEL_RESET_DEASSERT,
+	MODEL_IRQ_GET,
+	MODEL_STEPS,
+};
+
+/**
  * struct model_ops - a kind of controller
- * @name:		of its suite, and of its node up to the address
+ * @name:		of its node up to the address
+ * @driver:		name of the driver that is to bind, where there are several
  * @clks:		clocks that must run when registers or window are used
  * @resets:		resets that must not be asserted then
+ * @in_reset:		bits of those that are asserted at first
  * @state_size:		size of what @reset initialises and model::state points to
  * @big_endian:		registers are
  * @polled:		its driver polls for the end of operations
@@ -121,10 +148,14 @@ enum model_point {
  * @reset:		power on
  * @read:		register access; no side effects but those of the hardware
  * @write:		as @read; calls model_started() when an operation begins
- * @starts:		whether such a write would start an operation
+ * @starts:		whether such a write would start an operation; with %MODEL_IN_WINDOW,
+ *			whether a write to the window would
  * @is_status:		whether a polling driver would read this to see an end
+ * @by_irq:		whether the driver, though it polls, waits for an interrupt at the
+ *			end of what is started now
+ * @settle:		called before each register access
  * @copies:		whether such a read is in the middle of copying data; with
- *			%MODEL_IN_WINDOW, whether a read of the window is
+ *			%MODEL_IN_WINDOW, whether an access to the window is
  * @finish:		the operation that was started runs, and ends; returns whether
  *			an interrupt will tell the driver
  * @irq:		state of the interrupt line
@@ -135,8 +166,10 @@ enum model_point {
  */
 struct model_ops {
 	const char *name;
+	const char *driver;
 	unsigned int clks;
 	unsigned int resets;
+	unsigned long in_reset;
 	size_t state_size;
 	bool big_endian;
 	bool polled;
@@ -148,16 +181,20 @@ struct model_ops {
 	void (*write)(struct model *m, unsigned int offset, int size, u32 val);
 	bool (*starts)(struct model *m, unsigned int offset, u32 val);
 	bool (*is_status)(struct model *m, unsigned int offset);
+	bool (*by_irq)(struct model *m);
+	void (*settle)(struct model *m);
 	bool (*copies)(struct model *m, unsigned int offset);
 	bool (*finish)(struct model *m);
 	bool (*irq)(struct model *m);
 	void (*window)(struct model *m, void *buf, unsigned int offset, size_t len);
-	void (*window_write)(struct model *m, unsigned int offset, int size, u32 val);
+	void (*window_write)(struct model *m, unsigned int offset, int size,
+			     unsigned long val);
 };
 
 struct model_clk {
 	struct clk_hw hw;
 	struct model *m;
+	unsigned int prepared;
 	unsigned int enabled;
 	unsigned long rate;
 	unsigned int switched;
@@ -201,6 +238,10 @@ struct model {
 	struct completion entered;
 	struct completion released;
 
+	enum model_step fail_step;
+	unsigned int fail_nth;
+	int fail_error;
+
 	unsigned int faults;
 	char why[128];
 
@@ -218,12 +259,18 @@ struct model *model_power_on(struct kunit *test, const struct model_ops *ops,
 			     struct flash *flash);
 void model_power_off(struct kunit *test, struct model *m);
 void model_add_device(struct kunit *test, struct model *m);
+void model_add_unbound(struct kunit *test, struct model *m);
+int model_attach(struct model *m);
 void model_remove_device(struct model *m);
+void model_fail(struct model *m, enum model_step step, unsigned int nth, int error);
+void model_interrupt(struct model *m);
 void model_stop_at(struct model *m, enum model_point point);
 bool model_wait_stopped(struct model *m);
 void model_release(struct model *m);
 u32 model_random(struct model *m, u32 below);
 unsigned int model_clear_faults(struct model *m);
+/* Of mm/failslab.c, to which it is added: allocations that may wait can fail, too. */
+void model_failslab_all(void);
 
 /* For models */
 
@@ -259,9 +306,6 @@ extern const struct model_ops stm32_qspi_model;
 extern const struct model_ops stm32_ospi_model;
 extern const struct model_ops stm32_ospi_octal_model;
 extern const struct model_ops npcm_fiu_model;
-extern const struct model_ops cadence_model;
-extern const struct model_ops cadence_socfpga_model;
-extern const struct model_ops cadence_polled_model;
 extern const struct model_ops fspi_nand_model;
 extern const struct model_ops fsl_qspi_nand_model;
 extern const struct model_ops stm32_qspi_nand_model;
