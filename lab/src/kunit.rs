@@ -25,10 +25,11 @@ mod stock;
 /// Run KUnit tests in User-mode Linux, with KASAN on two CPUs
 ///
 /// These are the series' tests, and those of controller drivers, unmodified ones in C and
-/// the series' one in Rust, on our models of their hardware (lab/kernel/models/). The tests that run must be those of
-/// lab/data/kunit/um-kunit.txt and um-models.txt: one that is missing is a failure, and
-/// so is one that is not in it, and a skip that it does not allow. So is anything that
-/// the kernel reports meanwhile (KASAN, warnings, stalls).
+/// the series' one in Rust, on our models of their hardware (lab/kernel/models/). The
+/// tests that run must be those of lab/data/kunit/um-kunit.txt and um-models.txt: one
+/// that is missing is a failure, and so is one that is not in it, a skip that it does not
+/// allow, and one that passes though it is listed to fail. So is anything that the kernel
+/// reports meanwhile (KASAN, warnings, stalls).
 ///
 /// With --stock, those of them that can be had on a stock kernel run there, each in a
 /// boot of its own, and must end as um-stock.txt says: nearly all fail.
@@ -100,6 +101,8 @@ pub struct Expected {
     pub skips: usize,
     /// Uses only what stock kernels have, too, and must fail there.
     pub stock: bool,
+    /// Fails, for a bug of what it tests that the series leaves alone.
+    pub fails: bool,
 }
 
 /// How a run ended.
@@ -125,6 +128,8 @@ pub struct Ran {
 pub enum Outcome {
     Passed,
     Skipped,
+    /// As the list says.
+    FailsAsListed,
     Failed(String),
     Missing,
 }
@@ -172,6 +177,7 @@ fn parse_list(text: &str) -> Result<Vec<Expected>> {
             parameters: 0,
             skips: 0,
             stock: false,
+            fails: false,
         };
         for word in words {
             let number = |text: &str| text.parse().with_context(|| format!("{name}: {word}"));
@@ -181,6 +187,7 @@ fn parse_list(text: &str) -> Result<Vec<Expected>> {
                 Some(("tests", value)) => entry.which = Which::Matching(number(value)?),
                 None if word == "others" => entry.which = Which::Others,
                 None if word == "stock" => entry.stock = true,
+                None if word == "fails" => entry.fails = true,
                 _ => bail!("{name}: {word} is not understood"),
             }
         }
@@ -199,8 +206,9 @@ fn parse_list(text: &str) -> Result<Vec<Expected>> {
 fn print_list(old: &[Expected], cases: &[Case]) -> String {
     let mut text = String::from(
         "# The KUnit tests that must run; written by `cargo lab kunit --update`.\n\
-         # suite.test [parameters=N] [skips=N] [stock]; stock: uses nothing that stock\n\
-         # kernels have not, and must fail there.\n\
+         # suite.test [parameters=N] [skips=N] [stock] [fails]; stock: uses nothing that\n\
+         # stock kernels have not, and must fail there; fails: it does, for a bug of what\n\
+         # it tests that the series leaves alone.\n\
          # pattern tests=N: so many that match. pattern others: those that match no other\n\
          # line, however many. Patterns are written by hand, their numbers are not.\n",
     );
@@ -224,6 +232,7 @@ fn print_list(old: &[Expected], cases: &[Case]) -> String {
             }
             continue;
         }
+        let marked = old.iter().find(|entry| entry.name == case.name);
         lines.push(Expected {
             name: case.name.clone(),
             which: Which::One,
@@ -232,9 +241,8 @@ fn print_list(old: &[Expected], cases: &[Case]) -> String {
                 (0, Status::Skip) => 1,
                 _ => case.skipped,
             },
-            stock: old
-                .iter()
-                .any(|entry| entry.name == case.name && entry.stock),
+            stock: marked.is_some_and(|entry| entry.stock),
+            fails: marked.is_some_and(|entry| entry.fails),
         });
     }
     for line in &lines {
@@ -259,6 +267,9 @@ fn print_list(old: &[Expected], cases: &[Case]) -> String {
         }
         if line.stock {
             text.push_str(" stock");
+        }
+        if line.fails {
+            text.push_str(" fails");
         }
         text.push('\n');
     }
@@ -399,6 +410,10 @@ fn outcome(entry: &Expected, case: &Case) -> Outcome {
         _ => case.skipped,
     };
     match case.status {
+        Status::Fail if entry.fails => Outcome::FailsAsListed,
+        Status::Pass if entry.fails => {
+            Outcome::Failed("passes, though the list says that it fails".into())
+        }
         Status::Fail | Status::Error if case.failed.is_empty() => Outcome::Failed("failed".into()),
         Status::Fail | Status::Error => {
             Outcome::Failed(format!("failed for {}", case.failed.join(", ")))
@@ -435,6 +450,8 @@ pub struct Summary {
     pub passed: usize,
     pub failed: usize,
     pub skipped: usize,
+    /// Neither passed nor failed.
+    pub fail_as_listed: usize,
 }
 
 /// Prints what is not well and counts.
@@ -444,6 +461,7 @@ fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
         match outcome {
             Outcome::Passed => summary.passed += 1,
             Outcome::Skipped => summary.skipped += 1,
+            Outcome::FailsAsListed => summary.fail_as_listed += 1,
             Outcome::Failed(why) => println!("kunit: {name}: {why}"),
             Outcome::Missing => println!("kunit: {name}: did not run to its end"),
         }
@@ -452,7 +470,8 @@ fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
     for fault in &faults {
         println!("kunit: {fault}");
     }
-    summary.failed = outcomes.len() - summary.passed - summary.skipped + faults.len();
+    summary.failed =
+        outcomes.len() - summary.passed - summary.skipped - summary.fail_as_listed + faults.len();
     if summary.failed > 0 {
         println!("kunit: the console is {}", ran.log.display());
     }
@@ -559,6 +578,7 @@ fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
             sum.passed += summary.passed;
             sum.failed += summary.failed;
             sum.skipped += summary.skipped;
+            sum.fail_as_listed += summary.fail_as_listed;
         }
     }
     if !matched {
@@ -586,8 +606,8 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     }
     let summary = run_all(lab, &args)?;
     println!(
-        "kunit: {} passed, {} failed, {} skipped",
-        summary.passed, summary.failed, summary.skipped
+        "kunit: {} passed, {} failed, {} skipped, {} fail as listed",
+        summary.passed, summary.failed, summary.skipped, summary.fail_as_listed
     );
     Ok(match summary.failed {
         0 => ExitCode::SUCCESS,
@@ -623,23 +643,22 @@ mod tests {
 
     #[test]
     fn lists_read_back_as_written() -> Result<()> {
-        let old = parse_list("a.b stock # why\n\na.gone stock\n")?;
+        let old = parse_list("a.b stock # why\n\na.gone stock\na.d fails\n")?;
         let cases = [
             case("a.b", Status::Pass, 3, 1),
             case("a.c", Status::Skip, 0, 0),
-            case("a.d", Status::Pass, 0, 0),
+            case("a.d", Status::Fail, 0, 0),
         ];
         let text = print_list(&old, &cases);
         assert!(
-            text.ends_with("\na.b parameters=3 skips=1 stock\na.c skips=1\na.d\n"),
+            text.ends_with("\na.b parameters=3 skips=1 stock\na.c skips=1\na.d fails\n"),
             "{text}"
         );
         let expected = parse_list(&text)?;
-        assert!(
-            judge(&expected, &cases)
-                .iter()
-                .all(|(_, outcome)| matches!(outcome, Outcome::Passed | Outcome::Skipped))
-        );
+        assert!(judge(&expected, &cases).iter().all(|(_, outcome)| matches!(
+            outcome,
+            Outcome::Passed | Outcome::Skipped | Outcome::FailsAsListed
+        )));
         Ok(())
     }
 
@@ -661,7 +680,8 @@ mod tests {
 
     #[test]
     fn missing_unexpected_skipped_and_failed_tests_are_found() -> Result<()> {
-        let expected = parse_list("a.gone\na.skip\na.fail\na.fewer parameters=2\na.good\n")?;
+        let expected =
+            parse_list("a.gone\na.skip\na.fail\na.fewer parameters=2\na.good\na.better fails\n")?;
         let mut failing = case("a.fail", Status::Fail, 2, 0);
         failing.failed.push("write".into());
         let outcomes = judge(
@@ -671,6 +691,7 @@ mod tests {
                 failing,
                 case("a.fewer", Status::Pass, 1, 0),
                 case("a.good", Status::Pass, 0, 0),
+                case("a.better", Status::Pass, 0, 0),
                 case("a.new", Status::Pass, 0, 0),
                 case("a.new", Status::Pass, 0, 0),
             ],
@@ -691,6 +712,7 @@ mod tests {
                 "a.fail failed for write",
                 "a.fewer ran with 1 parameters, not 2",
                 "a.good Passed",
+                "a.better passes, though the list says that it fails",
                 "a.new is not in the list of tests",
                 "a.new is not in the list of tests",
             ]

@@ -331,6 +331,21 @@ static bool cadence_finish(struct model *m)
 	}
 }
 
+/**
+ * cadence_recover() - nothing is broken any more, and what runs goes on
+ * @m:	model
+ */
+void cadence_recover(struct model *m)
+{
+	struct cadence *c = m->state;
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->lock, flags);
+	c->dead = 0;
+	cadence_finish(m);
+	spin_unlock_irqrestore(&m->lock, flags);
+}
+
 /* Drivers wait for the interrupt of a write, and poll for the end of all else. */
 static bool cadence_by_irq(struct model *m)
 {
@@ -521,6 +536,11 @@ static void cadence_write(struct model *m, unsigned int offset, int size, u32 va
 
 static bool cadence_irq(struct model *m)
 {
+	struct cadence *c = m->state;
+
+	if (c->silent && c->running == CADENCE_READING)
+		return false;
+
 	return cadence_get(m, CADENCE_IRQSTATUS) & cadence_get(m, CADENCE_IRQMASK);
 }
 
@@ -717,6 +737,7 @@ CADENCE_MODELS(cadence_lgm, "cadence-lgm", 1, 0);
 CADENCE_MODELS(cadence_socfpga, "cadence-socfpga", 1, 0, .no_auto_poll = true);
 /* Reads are polled for. */
 CADENCE_MODELS(cadence_polled, "cadence-polled", 1, 0, .no_auto_poll = true);
+CADENCE_MODELS(cadence_polled_octal, "cadence-polled-octal", 1, 0, .no_auto_poll = true);
 CADENCE_MODELS(cadence_elba, "cadence-elba", 1, 0, .hazard = true);
 CADENCE_MODELS(cadence_jh7110, "cadence-jh7110", 3, 3, .ops.in_reset = 7);
 /* Of those with direct reads only commands can be stopped while they run. */

@@ -67,6 +67,7 @@ enum cadence_way {
  * @direct:	where a direct access goes on
  * @synced:	reads of the register that started a write, since then
  * @started:	when that was
+ * @silent:	reads do not interrupt
  * @trickle:	reads come SRAM by SRAM, each after an interrupt
  * @dead:	what is broken
  * @flash:	by chip select; the first is the model's
@@ -86,6 +87,7 @@ struct cadence {
 	unsigned int direct_len;
 	unsigned int synced;
 	ktime_t started;
+	bool silent;
 	bool trickle;
 	u32 dead;
 	struct flash *flash[CADENCE_CHIP_SELECTS];
@@ -122,6 +124,7 @@ extern const struct cadence_ops cadence_two_model, cadence_two_rust_model;
 extern const struct cadence_ops cadence_lgm_model, cadence_lgm_rust_model;
 extern const struct cadence_ops cadence_socfpga_model, cadence_socfpga_rust_model;
 extern const struct cadence_ops cadence_polled_model, cadence_polled_rust_model;
+extern const struct cadence_ops cadence_polled_octal_model, cadence_polled_octal_rust_model;
 extern const struct cadence_ops cadence_elba_model, cadence_elba_rust_model;
 extern const struct cadence_ops cadence_jh7110_model, cadence_jh7110_rust_model;
 extern const struct cadence_ops cadence_k2g_model, cadence_k2g_rust_model;
@@ -130,5 +133,6 @@ extern const struct cadence_ops cadence_rzn1_model, cadence_rzn1_rust_model;
 
 u32 cadence_reg(struct model *m, unsigned int offset);
 void cadence_revive(struct model *m);
+void cadence_recover(struct model *m);
 
 #endif /* _SPI_MODEL_CADENCE_H */

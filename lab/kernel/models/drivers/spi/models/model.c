@@ -339,6 +339,7 @@ static unsigned long model_reg_read(void *priv, unsigned int offset, int size)
 	spin_lock_irqsave(&m->lock, flags);
 	model_check(m, "register", offset);
 	val = m->ops->read(m, offset, size);
+	model_update_irq(m);
 	spin_unlock_irqrestore(&m->lock, flags);
 
 	return m->ops->big_endian ? swab32(val) : val;
@@ -429,9 +430,9 @@ static void model_window_copy(void *priv, void *buf, unsigned int offset, int si
 	struct model *m = priv;
 	int half = size / 2;
 
-	/* What is octal goes by words. */
-	if (half >= 8)
-		half = round_down(half, 8);
+	/* What is octal goes by words; at double rate, by two bytes. */
+	if (half >= 2)
+		half = round_down(half, half >= 8 ? 8 : 2);
 	model_delay(m);
 	model_block(m, MODEL_START);
 	model_window_part(m, buf, offset, half);
@@ -647,6 +648,7 @@ static int model_reset_assert(struct reset_controller_dev *rcdev, unsigned long 
 		return ret;
 	spin_lock_irqsave(&the_model.lock, flags);
 	the_model.in_reset |= BIT(id);
+	the_model.resets_asserted = the_model.resets_asserted << 4 | (id + 1);
 	if (powered)
 		the_model.ops->reset(&the_model);
 	spin_unlock_irqrestore(&the_model.lock, flags);
@@ -863,6 +865,7 @@ struct model *model_power_on(struct kunit *test, const struct model_ops *ops,
 	m->stop_at = MODEL_NOWHERE;
 	m->held = false;
 	m->irq_held = false;
+	m->resets_asserted = 0;
 	m->fail_nth = 0;
 	m->faults = 0;
 	m->taints = model_taints();

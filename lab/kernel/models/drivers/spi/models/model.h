@@ -238,6 +238,9 @@ struct model {
 	struct completion entered;
 	struct completion released;
 
+	/* Reset lines in the order in which they were asserted, from 1, in hexadecimal */
+	u32 resets_asserted;
+
 	enum model_step fail_step;
 	unsigned int fail_nth;
 	int fail_error;
