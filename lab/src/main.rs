@@ -7,6 +7,8 @@ mod check;
 mod compile_fail;
 mod console;
 mod demo;
+#[cfg_attr(not(test), expect(dead_code, reason = "the verb that asks is to come"))]
+mod devicetree;
 mod dtb;
 mod git;
 mod given;

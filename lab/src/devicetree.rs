@@ -1,0 +1,522 @@
+//! What a compiled device tree says about a flash: whether it is there, enabled, on the
+//! right controller, and what that controller needs before its driver can probe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+
+/// Compatibles of flashes that the tests can unbind.
+const FLASHES: [&str; 2] = ["jedec,spi-nor", "spi-nand"];
+
+/// Properties that name nodes without which a driver does not probe, each with the
+/// property that says how many cells follow a phandle; none follow without it.
+const SUPPLIERS: [(&str, Option<&str>); 9] = [
+    ("clocks", Some("#clock-cells")),
+    ("resets", Some("#reset-cells")),
+    ("power-domains", Some("#power-domain-cells")),
+    ("dmas", Some("#dma-cells")),
+    ("access-controllers", Some("#access-controller-cells")),
+    ("interrupt-parent", None),
+    ("interrupts-extended", Some("#interrupt-cells")),
+    ("pinctrl-0", None),
+    ("assigned-clocks", Some("#clock-cells")),
+];
+/// So do those that end like this, regulators.
+const SUPPLY: &str = "-supply";
+
+/// A node, with what matters of where it stands.
+#[derive(Clone, Debug)]
+struct Node {
+    /// `/soc/spi@0`
+    path: String,
+    parent: Option<usize>,
+    /// It and all above it.
+    enabled: bool,
+    properties: BTreeMap<String, Vec<u8>>,
+}
+
+impl Node {
+    fn strings(&self, property: &str) -> Vec<&str> {
+        let bytes = self.properties.get(property).map_or(&[][..], Vec::as_slice);
+        let parts = bytes.split(|byte| *byte == 0);
+        parts
+            .filter_map(|part| std::str::from_utf8(part).ok())
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+
+    fn cells(&self, property: &str) -> Vec<u32> {
+        let bytes = self.properties.get(property).map_or(&[][..], Vec::as_slice);
+        let (words, _) = bytes.as_chunks::<4>();
+        words.iter().map(|word| u32::from_be_bytes(*word)).collect()
+    }
+
+    fn is(&self, compatible: &str) -> bool {
+        self.strings("compatible").contains(&compatible)
+    }
+}
+
+/// A device tree, read whole.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+}
+
+/// What was asked for, found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub controller: String,
+    pub flashes: Vec<String>,
+    pub console: String,
+}
+
+impl Tree {
+    pub fn parse(blob: &[u8]) -> Result<Self> {
+        read(blob).context("no device tree, or a broken one")
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        self.nodes.iter().position(|it| it.path == path)
+    }
+
+    /// Finds an enabled flash on a controller with this binding, and the console that
+    /// the tree itself names; whatever is not so is an error.
+    pub fn check(&self, controller: &str, console: &str) -> Result<Found> {
+        let (index, flashes) = self.controller(controller)?;
+        let console = self.console(console)?;
+        Ok(Found {
+            controller: self.nodes[index].path.clone(),
+            flashes,
+            console: self.nodes[console].path.clone(),
+        })
+    }
+
+    fn controller(&self, compatible: &str) -> Result<(usize, Vec<String>)> {
+        let mut why = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            if !node.is(compatible) {
+                continue;
+            }
+            if !node.enabled {
+                why.push(format!("{} is disabled", node.path));
+                continue;
+            }
+            let children = self.nodes.iter().filter(|it| it.parent == Some(index));
+            let flashes: Vec<_> = children
+                .filter(|it| FLASHES.iter().any(|flash| it.is(flash)))
+                .collect();
+            let enabled: Vec<_> = flashes.iter().filter(|it| it.enabled).collect();
+            if !enabled.is_empty() {
+                return Ok((index, enabled.iter().map(|it| it.path.clone()).collect()));
+            }
+            why.push(match flashes.first() {
+                Some(flash) => format!("{} is disabled", flash.path),
+                None => format!("{} has no flash", node.path),
+            });
+        }
+        match why.is_empty() {
+            true => bail!("no node is compatible with {compatible}"),
+            false => bail!(
+                "no enabled flash on a controller {compatible}: {}",
+                why.join(", ")
+            ),
+        }
+    }
+
+    fn console(&self, compatible: &str) -> Result<usize> {
+        let chosen = self.find("/chosen").context("there is no /chosen")?;
+        let chosen = self.nodes[chosen].strings("stdout-path");
+        let said = chosen.first().context("/chosen has no stdout-path")?;
+        let name = said.split(':').next().unwrap_or_default();
+        let path = match name.strip_prefix('/') {
+            Some(_) => name,
+            None => {
+                let aliases = self.find("/aliases").map(|it| &self.nodes[it]);
+                let alias = aliases.and_then(|it| it.strings(name).first().copied());
+                alias.with_context(|| format!("stdout-path {said} is no alias"))?
+            }
+        };
+        let index = self
+            .find(path)
+            .with_context(|| format!("stdout-path {said} leads nowhere"))?;
+        let node = &self.nodes[index];
+        if !node.enabled {
+            bail!("the console {path} is disabled");
+        }
+        if !node.is(compatible) {
+            bail!(
+                "the console {path} is {}, not {compatible}",
+                node.strings("compatible").join(", ")
+            );
+        }
+        Ok(index)
+    }
+
+    /// The bindings that the node at `path` needs a driver for, and those it depends on, by
+    /// way of clocks, resets, pins and so on. One list for each node, of which one is
+    /// enough; with the node's path. What its properties in `without` name is left out: its
+    /// own, not those of what it depends on.
+    pub fn needed(&self, path: &str, without: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
+        let first = self.find(path).with_context(|| format!("no node {path}"))?;
+        let mut needed = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut left = vec![first];
+        while let Some(index) = left.pop() {
+            if !seen.insert(index) {
+                continue;
+            }
+            let node = &self.nodes[index];
+            let list = node.strings("compatible");
+            // What the root is called is nothing that a driver binds to.
+            if !list.is_empty() && node.parent.is_some() {
+                let list = list.into_iter().map(str::to_owned).collect();
+                needed.insert(node.path.clone(), list);
+            }
+            left.extend(self.suppliers(node, if index == first { without } else { &[] })?);
+            // A bus has to be probed before what is on it.
+            left.extend(node.parent);
+        }
+        Ok(needed)
+    }
+
+    fn suppliers(&self, node: &Node, without: &[String]) -> Result<Vec<usize>> {
+        let supplies = node.properties.keys().filter(|it| it.ends_with(SUPPLY));
+        let properties = SUPPLIERS.into_iter();
+        let properties = properties.chain(supplies.map(|it| (it.as_str(), None)));
+        let mut suppliers = Vec::new();
+        for (property, count) in properties {
+            if without.iter().any(|it| it == property) {
+                continue;
+            }
+            let cells = node.cells(property);
+            let mut cells = cells.iter();
+            while let Some(phandle) = cells.next() {
+                // A place that is left empty.
+                if *phandle == 0 {
+                    continue;
+                }
+                let index = self.by_phandle(*phandle).with_context(|| {
+                    format!("{}: {property} names no node ({phandle})", node.path)
+                })?;
+                suppliers.push(index);
+                let skip = count.map_or(0, |count| {
+                    self.nodes[index].cells(count).first().copied().unwrap_or(0)
+                });
+                for _ in 0..skip {
+                    cells
+                        .next()
+                        .with_context(|| format!("{}: {property} is too short", node.path))?;
+                }
+            }
+        }
+        Ok(suppliers)
+    }
+
+    fn by_phandle(&self, phandle: u32) -> Option<usize> {
+        let has = |node: &Node| node.cells("phandle") == [phandle];
+        self.nodes.iter().position(has)
+    }
+}
+
+const MAGIC: u32 = 0xd00d_feed;
+/// What the structure of a tree consists of.
+const BEGIN_NODE: u32 = 1;
+const END_NODE: u32 = 2;
+const PROPERTY: u32 = 3;
+const NOP: u32 = 4;
+const END: u32 = 9;
+
+/// Reads a blob (chapter 5 of the device tree's specification) as far as it is needed
+/// here. The kernel's trees have longer names than that allows.
+fn read(blob: &[u8]) -> Option<Tree> {
+    let word = |at: usize| Some(u32::from_be_bytes(*blob.get(at..)?.first_chunk()?));
+    let string = |at: usize| -> Option<&str> {
+        let rest = blob.get(at..)?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        std::str::from_utf8(&rest[..end]).ok()
+    };
+    let offset = |at: usize| word(at).map(|it| it as usize);
+    if word(0)? != MAGIC {
+        return None;
+    }
+    let (mut at, strings) = (offset(8)?, offset(12)?);
+    let mut tree = Tree { nodes: Vec::new() };
+    let mut here: Option<usize> = None;
+    loop {
+        let token = word(at)?;
+        at += 4;
+        match token {
+            BEGIN_NODE => {
+                let name = string(at)?;
+                at = (at + name.len() + 1).next_multiple_of(4);
+                // A second root.
+                if here.is_none() && !tree.nodes.is_empty() {
+                    return None;
+                }
+                let path = match here {
+                    None => "/".to_owned(),
+                    Some(above) => {
+                        format!("{}/{name}", tree.nodes[above].path.trim_end_matches('/'))
+                    }
+                };
+                tree.nodes.push(Node {
+                    path,
+                    parent: here,
+                    enabled: true,
+                    properties: BTreeMap::new(),
+                });
+                here = Some(tree.nodes.len() - 1);
+            }
+            PROPERTY => {
+                let (length, name) = (offset(at)?, strings + offset(at + 4)?);
+                at += 8;
+                let value = blob.get(at..at + length)?.to_owned();
+                at = (at + length).next_multiple_of(4);
+                let node = &mut tree.nodes[here?];
+                node.properties.insert(string(name)?.to_owned(), value);
+            }
+            END_NODE => here = tree.nodes[here?].parent,
+            NOP => (),
+            END if here.is_none() && !tree.nodes.is_empty() => break,
+            _ => return None,
+        }
+    }
+    // Parents come before their children.
+    for index in 0..tree.nodes.len() {
+        let above = tree.nodes[index].parent;
+        let above = above.is_none_or(|above| tree.nodes[above].enabled);
+        let node = &mut tree.nodes[index];
+        node.enabled = above && matches!(node.strings("status")[..], [] | ["okay"] | ["ok"]);
+    }
+    Some(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
+
+    use super::*;
+
+    /// Words of four bytes, as `<1 2>` in a source.
+    fn words(values: &[u32]) -> Vec<u8> {
+        values.iter().flat_map(|it| it.to_be_bytes()).collect()
+    }
+
+    fn node(
+        name: &str,
+        properties: &[(&str, &[u8])],
+        children: Vec<DeviceTreeNode>,
+    ) -> DeviceTreeNode {
+        let mut node = DeviceTreeNode::new(name).expect("a name of a test");
+        for (name, value) in properties {
+            node.add_property(
+                DeviceTreeProperty::new(*name, *value).expect("a property of a test"),
+            );
+        }
+        for child in children {
+            node.add_child(child);
+        }
+        node
+    }
+
+    /// A board's tree: a controller with two flashes behind a clock behind firmware, and
+    /// a console with an alias.
+    fn board(edit: impl FnOnce(&mut DeviceTree)) -> Tree {
+        let mut tree = DeviceTree::new();
+        let firmware = node(
+            "scmi",
+            &[("compatible", b"linaro,scmi-optee\0")],
+            vec![node(
+                "protocol@14",
+                &[("phandle", &words(&[7])), ("#clock-cells", &words(&[1]))],
+                vec![],
+            )],
+        );
+        let controller = node(
+            "spi@1",
+            &[
+                ("compatible", b"new,qspi\0old,qspi\0"),
+                ("clocks", &words(&[7, 3, 7, 4])),
+                ("pinctrl-0", &words(&[9])),
+            ],
+            vec![
+                node(
+                    "flash@0",
+                    &[("compatible", b"mt25\0jedec,spi-nor\0")],
+                    vec![],
+                ),
+                node(
+                    "flash@1",
+                    &[
+                        ("compatible", b"jedec,spi-nor\0"),
+                        ("status", b"disabled\0"),
+                    ],
+                    vec![],
+                ),
+            ],
+        );
+        let pins = node(
+            "pinctrl@2",
+            &[("compatible", b"some,pins\0")],
+            vec![node("group", &[("phandle", &words(&[9]))], vec![])],
+        );
+        let console = node("serial@3", &[("compatible", b"ns16550a\0")], vec![]);
+        let soc = node(
+            "soc",
+            &[("compatible", b"simple-bus\0")],
+            vec![controller, pins, console],
+        );
+        for child in [
+            node("aliases", &[("serial0", b"/soc/serial@3\0")], vec![]),
+            node("chosen", &[("stdout-path", b"serial0:115200n8\0")], vec![]),
+            firmware,
+            soc,
+        ] {
+            tree.root.add_child(child);
+        }
+        edit(&mut tree);
+        Tree::parse(&tree.to_dtb()).expect("what was just made is a device tree")
+    }
+
+    fn set(tree: &mut DeviceTree, path: &str, name: &str, value: &[u8]) {
+        let node = tree.find_node_mut(path).expect("a node of the test");
+        node.add_property(DeviceTreeProperty::new(name, value).expect("a property of a test"));
+    }
+
+    fn error(tree: &Tree) -> String {
+        let result = tree.check("old,qspi", "ns16550a");
+        result.expect_err("the tree is wrong").to_string()
+    }
+
+    #[test]
+    fn flash_controller_and_console_are_found() -> Result<()> {
+        let found = board(|_| ()).check("old,qspi", "ns16550a")?;
+        assert_eq!(found.controller, "/soc/spi@1");
+        assert_eq!(found.flashes, ["/soc/spi@1/flash@0"]);
+        assert_eq!(found.console, "/soc/serial@3");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_disabled_above_is_disabled() {
+        let disabled = |path: &str| {
+            let tree = board(|tree| set(tree, path, "status", b"disabled\0"));
+            error(&tree)
+        };
+        assert!(disabled("/soc/spi@1").contains("/soc/spi@1 is disabled"));
+        assert!(disabled("/soc/spi@1/flash@0").contains("/soc/spi@1/flash@0 is disabled"));
+        assert!(disabled("/soc").contains("/soc/spi@1 is disabled"));
+        assert!(disabled("/soc/serial@3").contains("the console /soc/serial@3 is disabled"));
+        // What is reserved or failed is not used either.
+        let tree = board(|tree| set(tree, "/soc", "status", b"reserved\0"));
+        assert!(error(&tree).contains("disabled"));
+    }
+
+    #[test]
+    fn another_controller_or_flash_will_not_do() {
+        let tree = board(|tree| set(tree, "/soc/spi@1", "compatible", b"other\0"));
+        assert_eq!(error(&tree), "no node is compatible with old,qspi");
+        let flash = "/soc/spi@1/flash@0";
+        let tree = board(|tree| set(tree, flash, "compatible", b"rohm,dh2228fv\0"));
+        assert!(error(&tree).contains("flash@1 is disabled"));
+    }
+
+    #[test]
+    fn a_console_has_to_be_the_expected_one() {
+        let chosen = |value: &[u8]| {
+            let value = value.to_owned();
+            error(&board(|tree| set(tree, "/chosen", "stdout-path", &value)))
+        };
+        assert!(chosen(b"serial7\0").contains("serial7 is no alias"));
+        assert!(chosen(b"/soc/nothing\0").contains("leads nowhere"));
+        assert!(chosen(b"/soc/spi@1\0").contains("not ns16550a"));
+    }
+
+    #[test]
+    fn what_a_driver_waits_for_is_followed() -> Result<()> {
+        let needed = board(|_| ()).needed("/soc/spi@1", &[])?;
+        let paths: Vec<_> = needed.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["/scmi", "/soc", "/soc/pinctrl@2", "/soc/spi@1"]);
+        assert_eq!(needed["/soc/spi@1"], ["new,qspi", "old,qspi"]);
+        let tree = board(|tree| set(tree, "/soc/spi@1", "clocks", &words(&[7])));
+        assert!(tree.needed("/soc/spi@1", &[]).is_err());
+        let tree = board(|tree| set(tree, "/soc/spi@1", "resets", &words(&[99])));
+        assert!(tree.needed("/soc/spi@1", &[]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_driver_does_without_is_not_followed() -> Result<()> {
+        let without = ["clocks".to_owned()];
+        let tree = board(|_| ());
+        let needed = tree.needed("/soc/spi@1", &without)?;
+        let paths: Vec<_> = needed.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["/soc", "/soc/pinctrl@2", "/soc/spi@1"]);
+        // But what it depends on may need the same.
+        let tree = board(|tree| set(tree, "/soc/pinctrl@2", "clocks", &words(&[7, 1])));
+        let needed = tree.needed("/soc/spi@1", &without)?;
+        assert!(needed.contains_key("/scmi"));
+        Ok(())
+    }
+
+    #[test]
+    fn regulators_and_interrupts_are_followed_past_empty_places() -> Result<()> {
+        let tree = board(|tree| {
+            set(tree, "/soc/serial@3", "vcc-supply", &words(&[9]));
+            let list = words(&[0, 7, 5, 6, 0]);
+            set(tree, "/soc/serial@3", "interrupts-extended", &list);
+            set(tree, "/scmi/protocol@14", "#interrupt-cells", &words(&[2]));
+        });
+        let needed = tree.needed("/soc/serial@3", &[])?;
+        let paths: Vec<_> = needed.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["/scmi", "/soc", "/soc/pinctrl@2", "/soc/serial@3"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_device_tree_is_told() {
+        let error = Tree::parse(b"MZ, a kernel").expect_err("this is none");
+        assert!(error.to_string().starts_with("no device tree"), "{error}");
+    }
+
+    #[test]
+    fn a_tree_that_is_cut_or_damaged_is_refused_or_read_but_never_a_panic() {
+        let mut tree = DeviceTree::new();
+        tree.root
+            .add_child(node("a", &[("compatible", b"x\0")], vec![]));
+        let blob = tree.to_dtb();
+        assert!(Tree::parse(&blob).is_ok());
+        // Strings come last; without their end there is no name for the property.
+        for length in 0..blob.len() {
+            assert!(Tree::parse(&blob[..length]).is_err(), "{length}");
+        }
+        for at in 0..blob.len() {
+            for value in [0, 1, 2, 3, 9, 0x7f, 0xff] {
+                let mut blob = blob.clone();
+                blob[at] = value;
+                let _ = Tree::parse(&blob);
+            }
+        }
+    }
+
+    #[test]
+    fn names_may_be_longer_than_the_specification_allows() -> Result<()> {
+        let name = "samsung,picophy-pre-emp-curr-control-and-more";
+        let mut tree = DeviceTree::new();
+        // The crate that makes the test's trees refuses such names: a short one is made,
+        // and its string replaced, at the very end of the blob.
+        tree.root
+            .add_child(node("a", &[("placeholder", b"x\0")], vec![]));
+        let mut blob = tree.to_dtb();
+        let at = blob
+            .windows(12)
+            .position(|it| it == b"placeholder\0")
+            .context("the name is there")?;
+        blob.truncate(at);
+        blob.extend_from_slice(name.as_bytes());
+        blob.push(0);
+        let tree = Tree::parse(&blob)?;
+        assert!(tree.nodes[1].properties.contains_key(name));
+        Ok(())
+    }
+}
