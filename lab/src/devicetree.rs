@@ -70,6 +70,26 @@ pub struct Found {
     pub console: String,
 }
 
+/// A piece of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub name: String,
+    pub start: u64,
+    pub size: u64,
+}
+
+impl Region {
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.start.saturating_add(other.size)
+            && other.start < self.start.saturating_add(self.size)
+    }
+
+    pub fn contains(&self, other: &Self) -> bool {
+        self.start <= other.start
+            && other.start.saturating_add(other.size) <= self.start.saturating_add(self.size)
+    }
+}
+
 impl Tree {
     pub fn parse(blob: &[u8]) -> Result<Self> {
         read(blob).context("no device tree, or a broken one")
@@ -177,6 +197,45 @@ impl Tree {
             left.extend(node.parent);
         }
         Ok(needed)
+    }
+
+    /// The memory that the tree knows of, which is none where boot loaders fill it in.
+    pub fn memory(&self) -> Vec<Region> {
+        let is_memory = |node: &&Node| node.strings("device_type") == ["memory"];
+        let nodes = self.nodes.iter().filter(is_memory);
+        nodes.flat_map(|node| self.regions(node)).collect()
+    }
+
+    /// What of it is somebody else's, at a fixed place.
+    pub fn reserved(&self) -> Vec<Region> {
+        let Some(parent) = self.find("/reserved-memory") else {
+            return Vec::new();
+        };
+        let nodes = self.nodes.iter();
+        let nodes = nodes.filter(|node| node.parent == Some(parent) && node.enabled);
+        nodes.flat_map(|node| self.regions(node)).collect()
+    }
+
+    /// What `reg` says, but for what is empty.
+    fn regions(&self, node: &Node) -> Vec<Region> {
+        let count = |property: &str, default: u32| {
+            let above = node.parent.map(|parent| &self.nodes[parent]);
+            let cells = above.and_then(|above| above.cells(property).first().copied());
+            cells.unwrap_or(default).min(4) as usize
+        };
+        let (address, size) = (count("#address-cells", 2), count("#size-cells", 1));
+        let number = |cells: &[u32]| {
+            let add = |sum: u64, cell: &u32| sum << 32 | u64::from(*cell);
+            cells.iter().fold(0, add)
+        };
+        let cells = node.cells("reg");
+        let regions = cells.chunks_exact((address + size).max(1));
+        let regions = regions.map(|cells| Region {
+            name: node.path.clone(),
+            start: number(&cells[..address]),
+            size: number(&cells[address..]),
+        });
+        regions.filter(|it| it.size > 0).collect()
     }
 
     fn suppliers(&self, node: &Node, without: &[String]) -> Result<Vec<usize>> {
@@ -471,6 +530,46 @@ mod tests {
         let paths: Vec<_> = needed.keys().map(String::as_str).collect();
         assert_eq!(paths, ["/scmi", "/soc", "/soc/pinctrl@2", "/soc/serial@3"]);
         Ok(())
+    }
+
+    #[test]
+    fn memory_and_what_is_reserved_of_it() {
+        let tree = board(|tree| {
+            tree.root.add_child(node(
+                "memory@80000000",
+                &[
+                    ("device_type", b"memory\0"),
+                    ("reg", &words(&[0, 0x8000_0000, 0x4000_0000, 8, 0, 0])),
+                ],
+                vec![],
+            ));
+            let reg = words(&[0, 0x8200_0000, 0, 0x200_0000]);
+            tree.root.add_child(node(
+                "reserved-memory",
+                &[
+                    ("#address-cells", &words(&[2])),
+                    ("#size-cells", &words(&[2])),
+                ],
+                vec![
+                    node("optee@82000000", &[("reg", &reg)], vec![]),
+                    node("pool", &[("size", &words(&[0, 0x1000]))], vec![]),
+                    node("off@0", &[("reg", &reg), ("status", b"disabled\0")], vec![]),
+                ],
+            ));
+        });
+        let region = |name: &str, start, size| Region {
+            name: name.to_owned(),
+            start,
+            size,
+        };
+        let memory = region("/memory@80000000", 0x8000_0000, 0x4000_0000);
+        let reserved = region("/reserved-memory/optee@82000000", 0x8200_0000, 0x200_0000);
+        assert_eq!(&tree.memory()[..], std::slice::from_ref(&memory));
+        assert_eq!(&tree.reserved()[..], std::slice::from_ref(&reserved));
+        assert!(memory.contains(&reserved) && !reserved.contains(&memory));
+        assert!(memory.overlaps(&reserved) && reserved.overlaps(&memory));
+        let behind = region("", 0x8400_0000, 1);
+        assert!(!behind.overlaps(&reserved) && !reserved.overlaps(&behind));
     }
 
     #[test]

@@ -31,6 +31,10 @@ impl Image {
         }
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub fn size(&self) -> usize {
         self.bytes.len()
     }

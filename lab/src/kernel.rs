@@ -387,6 +387,19 @@ pub fn config_key(paths: &Paths, config_name: &str) -> Result<String> {
     Ok(key(&[&fragment(&wanted(paths, &config)?)]))
 }
 
+/// Compiles a device tree of the kernel's own source, named as below `boot/dts`, without
+/// an ending.
+pub fn device_tree(lab: &Lab, kernel: &Kernel, name: &str) -> Result<PathBuf> {
+    let _lock = host::lock_cache(&lab.paths, &lab.ui, &format!("build-{}", kernel.config))?;
+    let log = lab.paths.log("device-tree");
+    process::fresh_log(&log)?;
+    let mut make = make(lab, kernel.arch, &kernel.source_dir, &kernel.build_dir);
+    process::run_logged(make.arg(format!("{name}.dtb")), &log, |_| ())
+        .with_context(|| format!("the kernel's source has no device tree {name}"))?;
+    let dir = kernel.build_dir.join("arch").join(kernel.arch.kernel());
+    Ok(dir.join("boot/dts").join(format!("{name}.dtb")))
+}
+
 fn build_tree(
     lab: &Lab,
     variant: &Variant,
@@ -670,30 +683,35 @@ impl Build<'_> {
     }
 
     fn make(&self) -> Command {
-        let binds = [
-            Bind::read_only(&self.tree.dir, "/linux"),
-            Bind::writable(self.build_dir, "/build"),
-            Bind::writable(self.lab.paths.ccache(), "/ccache"),
-        ];
-        let mut make = self.lab.toolchain.command(&binds, "make");
-        let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
-        make.env("CCACHE_DIR", "/ccache")
-            .env("CCACHE_MAXSIZE", "10G")
-            .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 2026")
-            .env("KBUILD_BUILD_VERSION", "1")
-            .env("KBUILD_BUILD_USER", "lab")
-            .env("KBUILD_BUILD_HOST", "lab")
-            // Set though empty: otherwise a "+" marks a tree that is not a release.
-            .env("LOCALVERSION", "")
-            .args(["-C", "/linux", "O=/build"])
-            .arg(self.lab.toolchain.llvm())
-            // One word: it is also the linker of rustc's host programs.
-            .arg(format!("CC=ccache {}", self.lab.toolchain.clang()))
-            .arg(format!("HOSTCC={}", self.lab.toolchain.clang()))
-            .arg(format!("ARCH={}", self.arch.kernel()))
-            .arg(format!("-j{jobs}"));
-        make
+        make(self.lab, self.arch, &self.tree.dir, self.build_dir)
     }
+}
+
+/// make for a build directory, without a target.
+fn make(lab: &Lab, arch: Arch, source_dir: &Path, build_dir: &Path) -> Command {
+    let binds = [
+        Bind::read_only(source_dir, "/linux"),
+        Bind::writable(build_dir, "/build"),
+        Bind::writable(lab.paths.ccache(), "/ccache"),
+    ];
+    let mut make = lab.toolchain.command(&binds, "make");
+    let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
+    make.env("CCACHE_DIR", "/ccache")
+        .env("CCACHE_MAXSIZE", "10G")
+        .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 2026")
+        .env("KBUILD_BUILD_VERSION", "1")
+        .env("KBUILD_BUILD_USER", "lab")
+        .env("KBUILD_BUILD_HOST", "lab")
+        // Set though empty: otherwise a "+" marks a tree that is not a release.
+        .env("LOCALVERSION", "")
+        .args(["-C", "/linux", "O=/build"])
+        .arg(lab.toolchain.llvm())
+        // One word: it is also the linker of rustc's host programs.
+        .arg(format!("CC=ccache {}", lab.toolchain.clang()))
+        .arg(format!("HOSTCC={}", lab.toolchain.clang()))
+        .arg(format!("ARCH={}", arch.kernel()))
+        .arg(format!("-j{jobs}"));
+    make
 }
 
 /// `build`: arguments.

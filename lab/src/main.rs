@@ -3,11 +3,11 @@
 mod ab;
 mod apt;
 mod bench;
+mod board;
 mod check;
 mod compile_fail;
 mod console;
 mod demo;
-#[cfg_attr(not(test), expect(dead_code, reason = "the verb that asks is to come"))]
 mod devicetree;
 mod dtb;
 mod git;
@@ -20,6 +20,7 @@ mod inside;
 mod kernel;
 mod ktap;
 mod kunit;
+mod labgrid;
 mod lint;
 mod machine;
 mod measured;
@@ -37,6 +38,7 @@ mod test;
 mod toolchain;
 mod ui;
 mod unsafety;
+mod venv;
 mod verdict;
 
 use std::path::PathBuf;
@@ -127,6 +129,7 @@ enum Verb {
     #[command(verbatim_doc_comment)]
     Build(kernel::BuildArgs),
     Boot(qemu::BootArgs),
+    Board(board::Args),
     Shell(qemu::ShellArgs),
 }
 
@@ -185,6 +188,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Demo(args) => args.check(&paths)?,
         Verb::Ab(args) => args.check(&paths)?,
         Verb::Boot(args) => args.check(&paths)?,
+        Verb::Board(args) => args.check(&paths)?,
         Verb::Shell(args) => args.check(&paths)?,
         Verb::Soak(args) => args.check(&paths)?,
         Verb::Export if paths.given.is_some() => {
@@ -217,6 +221,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Export => series::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
         Verb::Build(args) => kernel::build_verb(&open()?, args),
         Verb::Boot(args) => qemu::boot_verb(&open()?, args),
+        Verb::Board(args) => board::run(&open()?, args),
         Verb::Shell(args) => qemu::shell_verb(&open()?, args),
     }
 }

@@ -417,7 +417,7 @@ pub struct Which {
 }
 
 impl Which {
-    fn variant(&self) -> Variant {
+    pub fn variant(&self) -> Variant {
         match (self.stock, self.tree) {
             (true, _) => Variant::Stock,
             (_, true) => Variant::Tree,

@@ -152,6 +152,9 @@ const GUEST_PACKAGES: &[&str] = &["busybox-static", "mtd-utils"];
 /// packages, extracted only.
 const SYSROOT_PACKAGES: &[&str] = &["libc6-dev", "libgcc-14-dev"];
 
+/// U-Boot for QEMU's own machines, extracted only.
+const UBOOT_PACKAGES: &[&str] = &["u-boot-qemu"];
+
 /// What follows the names of LLVM's programs there.
 const SUFFIX: &str = "-19";
 
@@ -389,6 +392,13 @@ impl Toolchain {
         }
     }
 
+    /// U-Boot for QEMU's machine `virt`.
+    pub fn uboot(&self, arch: Arch, ui: &Ui) -> Result<PathBuf> {
+        let root = self.extracted("uboot", arch, UBOOT_PACKAGES, ui)?;
+        let name = format!("usr/lib/u-boot/qemu_{}/u-boot.bin", arch.kernel());
+        Ok(root.join(name))
+    }
+
     fn extracted(&self, what: &str, arch: Arch, packages: &[&str], ui: &Ui) -> Result<PathBuf> {
         let paths = &self.paths;
         let key = key(&[RECIPE, apt::SUITE, &packages.join(" ")]);
@@ -403,7 +413,7 @@ impl Toolchain {
         host::check_user(true)?;
         host::check_space(&paths.cache, 1, "a guest's packages")?;
         let mirror = Mirror::find(paths, ui)?;
-        let step = ui.step(format!("Extracting packages for {arch} guests"));
+        let step = ui.step(format!("Extracting packages for {arch} ({what})"));
         let temporary = temporary(&root)?;
         let mmdebstrap = Mmdebstrap::ensure(paths, ui)?;
         let mut command = mmdebstrap.command();
