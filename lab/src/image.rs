@@ -49,10 +49,6 @@ impl Image {
         let range = self.bytes.get(offset..offset.checked_add(length)?)?;
         Some(fnv1a(range))
     }
-
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 /// FNV-1a of 64 bits.

@@ -220,7 +220,10 @@ static void cadence_refuses_dummies(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mem_reads_right(t, READ_AT, 64));
 }
 
-/* A delay, from slow clocks: at 1 MHz, 50 cycles are what no driver takes by itself. */
+/*
+ * A delay that can be seen: five cycles at 1 MHz. Drivers wait for 50, of which UML's
+ * udelay(), which counts loops, makes 16 us and more.
+ */
 static void cadence_delays_writes(struct kunit *test)
 {
 	struct driver_test *t = test->priv;

@@ -741,7 +741,7 @@ CADENCE_MODELS(cadence_polled_octal, "cadence-polled-octal", 1, 0, .no_auto_poll
 CADENCE_MODELS(cadence_elba, "cadence-elba", 1, 0, .hazard = true);
 CADENCE_MODELS(cadence_jh7110, "cadence-jh7110", 3, 3, .ops.in_reset = 7);
 /* Of those with direct reads only commands can be stopped while they run. */
-CADENCE_MODELS(cadence_k2g, "cadence-k2g", 1, 0, .ops.small_read = 0, .write_cycles = 50);
-CADENCE_MODELS(cadence_am654, "cadence-am654", 1, 0, .ops.small_read = 0, .write_cycles = 50);
+CADENCE_MODELS(cadence_k2g, "cadence-k2g", 1, 0, .ops.small_read = 0, .write_cycles = 5);
+CADENCE_MODELS(cadence_am654, "cadence-am654", 1, 0, .ops.small_read = 0, .write_cycles = 5);
 CADENCE_MODELS(cadence_rzn1, "cadence-rzn1", 3, 0, .ops.small_read = 0, .direct_only = true,
 	       .no_auto_poll = true, .write_protect = true);
