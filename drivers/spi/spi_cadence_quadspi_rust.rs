@@ -2,44 +2,86 @@
 
 //! Driver for Cadence's Quad SPI and Octal SPI flash controllers.
 //!
-//! An operation is executed in one of two ways: as a command ([`stig`]), with up to eight bytes of
-//! data, or as an indirect access ([`indirect`]), which has an address. Operations come one at a
-//! time; the mutex that is held while one is executed has what the controller is set up for, and is
-//! taken inside the locks of the SPI core. The interrupt handler takes none.
+//! An operation is executed in one of three ways: as a command ([`stig`]), with up to eight bytes
+//! of data; or, with an address, as an indirect access ([`indirect`]), for which the controller has
+//! a SRAM, or as a direct one ([`direct`]), for which the flash appears in the window.
+//!
+//! # Life and locks
 //!
 //! Everything that operations use is in [`Qspi`], which the registration of the controller owns.
 //! It goes in the order of its fields when no operation is left: the interrupt with the registers,
 //! switched off, and the clocks; then the window.
 //!
+//! Operations come one at a time, under the bus and I/O mutexes of the SPI core. What the
+//! controller is set up for ([`Setup`]) is kept between them, under a mutex that is taken inside
+//! those and is held for the whole operation. It is the innermost: what happens under it, sleeps
+//! included, takes no lock but those of clock, timer and completion. The interrupt handler takes
+//! none but that of the completion.
+//!
+//! # States
+//!
+//! Where the controller has to be in a state for something, that is a value, whose end ends the
+//! state: clocks and resets are a part of [`Hardware`]; timing and chip select are changed in
+//! [`hardware::Off`]; interrupts come while there are [`hardware::Events`]; an indirect access is
+//! cancelled unless it was finished. Every wait is bounded.
+//!
 //! # Variants
 //!
-//! The match table takes those whose ways have been gone on a model of the controller. Compared to
-//! the C driver, all lack runtime and system power management, for which there is no abstraction,
-//! and so does everything here lack the device reset GPIO and DMA.
+//! The match table takes those whose ways have been gone on a model of the controller: QEMU's,
+//! which is independent of this driver, or one of registers in User-mode Linux, which is not, and
+//! was not mailed.
 //!
 //! | compatible | what is special | exercised on |
 //! |---|---|---|
-//! | `cdns,qspi-nor` | nothing | QEMU's model |
-//! | `intel,socfpga-qspi` | no short reads by STIG, slow SRAM, no auto-poll | QEMU's model |
-//! | `amd,pensando-elba-qspi` | dummy read between register and FIFO writes | QEMU's model |
-//! | `mobileye,eyeq5-ospi` | reads by polling, no auto-poll, octal | QEMU's model, one wire |
-//! | `intel,lgm-qspi` | nothing the C driver knows of | left out: not run |
-//! | `ti,k2g-qspi`, `ti,am654-ospi` | direct access, write delay | left out |
-//! | `renesas,rzn1-qspi` | direct access only, write protection | left out |
-//! | `starfive,jh7110-qspi` | another reset line | left out |
-//! | `xlnx,versal-ospi-1.0`, `amd,versal2-ospi` | external DMA, device reset | left out |
+//! | `cdns,qspi-nor` | nothing: commands, indirect access | both |
+//! | `intel,lgm-qspi` | nothing that the C driver knows of | ours |
+//! | `intel,socfpga-qspi` | no short reads as commands, slow SRAM, no auto-poll | both |
+//! | `amd,pensando-elba-qspi` | register read between start and data of a write | both |
+//! | `mobileye,eyeq5-ospi` | reads by polling, no auto-poll, octal | both, octal on ours |
+//! | `starfive,jh7110-qspi` | clocks and a reset line of its own | ours |
+//! | `ti,k2g-qspi` | direct reads, delay between start and data of a write | ours |
+//! | `ti,am654-ospi` | the same, octal, sends on four wires | ours |
+//! | `renesas,rzn1-qspi` | direct only, write protection, no DTR, limited rates | ours |
+//! | `xlnx,versal-ospi-1.0` | external DMA, by firmware | left out: no such DMA in Rust |
+//! | `amd,versal2-ospi` | the same, resets the flash | left out, for the same reason |
 //!
-//! Double transfer rate and more than one wire have been compiled, and have not been tried: QEMU's
-//! model sends no dummy cycles.
+//! QEMU's model sends no dummy cycles, has one wire, and no direct window.
+//!
+//! # Compared to the driver in C
+//!
+//! Left out, beside these two variants:
+//!
+//! * Runtime power management, and system sleep: drivers in Rust have no callbacks for either. The
+//!   clocks run as long as the driver is bound, and a controller that forgets its registers in
+//!   sleep is not set up again.
+//! * Direct reads by a DMA controller that copies memory: there is no dmaengine in Rust. The CPU
+//!   copies, as it does in C when there is no such controller.
+//! * Resetting the flash by a line of the controller, which only Versal 2 does.
+//!
+//! Different, and meant to be:
+//!
+//! * Delays and sampling follow the chip select, and not only the rate of the clock.
+//! * A delay that does not fit is as long as possible, and not what is left after masking.
+//! * Reads by polling give up after as long without data as those by interrupt, and the loop that
+//!   empties the SRAM cannot go on for more than was asked for.
+//! * A reset line that cannot be moved, and a controller that is busy after a write, are errors.
+//! * Where there is no SRAM, what is not within the window is refused.
+//! * What the controller cannot send is not supported, instead of being sent in another way: data
+//!   that follows an address after dummy cycles, addresses of more than four bytes.
+//! * The polling of the flash for the end of a write is switched off once, when the controller is
+//!   set up, not with each write; protocol and address width are written when they change.
+//! * After an error everything is set up anew.
 
 use kernel::{
-    clk::Hertz,
     device::{
         self,
         Bound,
         Core, //
     },
-    io::mem::IoMem,
+    io::{
+        mem::IoMem,
+        Io, //
+    },
     irq,
     new_mutex,
     of,
@@ -51,19 +93,29 @@ use kernel::{
             self,
             Capabilities,
             Data,
+            Direction,
             InFlight,
             Op,
             OpTemplate, //
         }, //
     },
     str::CString,
-    sync::Mutex, //
+    sync::Mutex,
+    time::{
+        Delta,
+        NSEC_PER_SEC, //
+    }, //
 };
 
-use core::num::NonZeroU16;
+use core::{
+    num::NonZeroU16,
+    ops::Range, //
+};
 
 #[path = "spi_cadence_quadspi_rust/board.rs"]
 mod board;
+#[path = "spi_cadence_quadspi_rust/direct.rs"]
+mod direct;
 #[path = "spi_cadence_quadspi_rust/hardware.rs"]
 mod hardware;
 #[path = "spi_cadence_quadspi_rust/indirect.rs"]
@@ -84,11 +136,11 @@ use board::{
 use hardware::{
     Hardware,
     Interrupt,
-    Selected,
     Setup, //
 };
+use protocol::Turn;
 use variant::{
-    ReadEvents,
+    Access,
     Variant, //
 };
 
@@ -97,14 +149,23 @@ use variant::{
 pub(crate) struct Qspi<'a> {
     #[pin]
     irq: irq::Registration<'a, Interrupt<'a>>,
-    /// Where the CPU reaches the SRAM.
+    /// Where the CPU reaches the SRAM, or the flash.
     window: IoMem<'a>,
     /// Held while an operation is executed.
     #[pin]
     setup: Mutex<Setup>,
     variant: &'static Variant,
     board: Board,
-    sram: Sram,
+    /// None if the variant has none.
+    sram: Option<Sram>,
+    /// How long it takes until an indirect write has begun, if that is to be waited for.
+    write_delay: Option<Delta>,
+}
+
+/// The way of data that has an address.
+enum Way<'q> {
+    Direct(Range<usize>),
+    Indirect(&'q Sram),
 }
 
 impl<'a> Qspi<'a> {
@@ -116,13 +177,23 @@ impl<'a> Qspi<'a> {
     ) -> impl PinInit<Self, Error> + 'a {
         pin_init::pin_init_scope(move || {
             let dev: &device::Device<Bound> = pdev.as_ref();
-            let window = pdev.io_request_by_index(1).ok_or(ENODEV)?.iomap()?;
-            let sram = hardware.init(dev, &board);
-            let mut events: u32 = regs::WRITE_EVENTS.into();
-            if let ReadEvents::Interrupt(mask) = variant.read_events {
-                events |= u32::from(mask);
-            }
-            let interrupt = Interrupt::new(hardware, events);
+            let window = pdev
+                .io_request_by_index(1)
+                .ok_or(ENODEV)
+                .and_then(|request| request.iomap().map_err(Error::from))
+                .inspect_err(|error| dev_err!(dev, "no window: {:?}\n", error))?;
+
+            // If it is busy for ever, operations will say so.
+            let _ = hardware.wait_idle(dev);
+            let sram = hardware.off().init(dev, variant, &board);
+            let write_delay = match variant.write_delay {
+                0 => None,
+                cycles => {
+                    let cycle = (NSEC_PER_SEC as u32).div_ceil(hardware.reference_rate.get());
+                    Some(Delta::from_nanos(i64::from(cycles) * i64::from(cycle)))
+                }
+            };
+            let interrupt = Interrupt::new(hardware, variant.events());
 
             // SAFETY: It becomes a part of `Self`, which is owned by the registration of the
             // controller, and that by the driver's private data; neither is forgotten.
@@ -137,6 +208,7 @@ impl<'a> Qspi<'a> {
                 variant,
                 board,
                 sram,
+                write_delay,
             }? Error))
         })
     }
@@ -145,35 +217,85 @@ impl<'a> Qspi<'a> {
         &self.irq.handler().hardware
     }
 
+    /// The way of `len` bytes to or from `address`.
+    fn way(
+        &self,
+        dev: &device::Device,
+        direction: Direction,
+        address: u32,
+        len: usize,
+    ) -> Result<Way<'_>> {
+        let range = || {
+            let start = address as usize;
+            let end = start.checked_add(len)?;
+
+            (end <= self.window.size()).then_some(start..end)
+        };
+        let direct = match (self.variant.access, direction) {
+            (Access::Direct, _) | (Access::DirectReads, Direction::In) => range(),
+            (Access::DirectReads, Direction::Out) | (Access::Indirect, _) => None,
+        };
+
+        match (direct, &self.sram) {
+            (Some(range), _) => Ok(Way::Direct(range)),
+            (None, Some(sram)) => Ok(Way::Indirect(sram)),
+            (None, None) => {
+                dev_err!(
+                    dev,
+                    "{} bytes at {:#x} are not within the window\n",
+                    len,
+                    address
+                );
+                Err(ERANGE)
+            }
+        }
+    }
+
     /// Executes an operation, whichever way.
     fn execute(&self, dev: &device::Device, cs: usize, op: &mut Op<'_>) -> Result {
-        let timing = self
-            .board
-            .flashes
-            .get(cs)
-            .and_then(Option::as_ref)
-            .ok_or(ENODEV)?;
-        let hz = op.max_freq().as_hz() as u64;
-        if hz == 0 {
-            return Err(EINVAL);
-        }
-
         let mut setup = self.setup.lock();
-        let flash = Selected { cs, hz, timing };
-        self.hardware()
-            .configure(dev, &self.board, &mut setup, flash);
+        let hz = u32::try_from(op.max_freq().as_hz()).unwrap_or(u32::MAX);
 
+        let done = setup
+            .select(dev, self.hardware(), &self.board, cs, hz)
+            .and_then(|()| {
+                let turn = Turn {
+                    qspi: self,
+                    dev,
+                    setup: &mut setup,
+                };
+                self.execute_selected(turn, op)
+            });
+        if done.is_err() {
+            // Nothing is sure any more.
+            *setup = Setup::default();
+        }
+        done
+    }
+
+    fn execute_selected(&self, mut turn: Turn<'_, '_>, op: &mut Op<'_>) -> Result {
         let template = *op.template();
         // The core has asked `supports_op()`, so that it fits.
         let address = op.address() as u32;
         let addressed = template.address_phase().is_some();
         let short = op.len() <= stig::MAX_DATA && self.variant.stig_reads;
+
         match op.data() {
             Data::In(data) if addressed && !short => {
-                indirect::read(self, dev, &template, address, data)
+                turn.set_up_read(&template)?;
+                match self.way(turn.dev, Direction::In, address, data.len())? {
+                    Way::Direct(range) => direct::read(&turn, range, data),
+                    Way::Indirect(sram) => indirect::read(&turn, sram, address, data),
+                }
             }
-            Data::Out(data) if addressed => indirect::write(self, dev, &template, address, data),
-            _ => stig::execute(self, dev, op),
+            Data::Out(data) if addressed => {
+                turn.set_up_write(&template)?;
+                match self.way(turn.dev, Direction::Out, address, data.len())? {
+                    Way::Direct(range) => direct::write(&turn, range, data),
+                    Way::Indirect(_) => indirect::write(&turn, address, data),
+                }
+            }
+            _ => stig::execute(&mut turn, op),
         }
     }
 }
@@ -186,6 +308,7 @@ impl mem::Operations for CadenceQspi {
 
     const CAPABILITIES: Capabilities = Capabilities::new().dtr().per_op_freq();
 
+    #[inline]
     fn exec_op<'a>(this: &InFlight<'a, Self>, device: &spi::Device, op: &mut Op<'_>) -> Result {
         let dev: &device::Device = device.as_ref();
 
@@ -194,8 +317,9 @@ impl mem::Operations for CadenceQspi {
             .inspect_err(|error| dev_err!(dev, "operation failed: {:?}\n", error))
     }
 
-    fn supports_op<'a>(_: &InFlight<'a, Self>, _: &spi::Device, op: &OpTemplate) -> bool {
-        protocol::supports(op)
+    #[inline]
+    fn supports_op<'a>(this: &InFlight<'a, Self>, _: &spi::Device, op: &OpTemplate) -> bool {
+        protocol::supports(this.data().variant, op)
     }
 
     fn name(parent: &device::Device<Bound>, device: &spi::Device) -> Result<CString> {
@@ -209,8 +333,13 @@ kernel::of_device_table!(
     [
         (of::DeviceId::new(c"amd,pensando-elba-qspi"), &variant::ELBA),
         (of::DeviceId::new(c"cdns,qspi-nor"), &variant::CADENCE),
+        (of::DeviceId::new(c"intel,lgm-qspi"), &variant::CADENCE),
         (of::DeviceId::new(c"intel,socfpga-qspi"), &variant::SOCFPGA),
         (of::DeviceId::new(c"mobileye,eyeq5-ospi"), &variant::EYEQ5),
+        (of::DeviceId::new(c"renesas,rzn1-qspi"), &variant::RZN1),
+        (of::DeviceId::new(c"starfive,jh7110-qspi"), &variant::JH7110),
+        (of::DeviceId::new(c"ti,am654-ospi"), &variant::AM654),
+        (of::DeviceId::new(c"ti,k2g-qspi"), &variant::K2G),
     ]
 );
 
@@ -225,21 +354,15 @@ impl platform::Driver for CadenceQspi {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         let dev: &device::Device<Bound> = pdev.as_ref();
         let variant: &'static Variant = info.ok_or(ENODEV)?;
-        let board = Board::read(dev)?;
+        let board = Board::read(dev, variant)?;
         let Some(chip_selects) = NonZeroU16::new(board.chip_selects() as u16) else {
             dev_err!(dev, "no flash is declared\n");
             return Err(ENODEV);
         };
 
-        let hardware = Hardware::new(pdev)?;
-        let rate = hardware.reference_rate();
-        if rate == 0 {
-            dev_err!(dev, "the reference clock does not run\n");
-            return Err(EINVAL);
-        }
-        let properties = spi::Properties::new(chip_selects)
-            .modes(variant.modes())
-            .max_speed(Hertz(rate as c_ulong));
+        let hardware = Hardware::new(pdev, variant)?;
+        let properties =
+            variant.describe(spi::Properties::new(chip_selects), hardware.reference_rate);
         let controller = spi::Controller::new(dev, &properties)?;
 
         // SAFETY: It is the driver's private data, which is dropped when the driver is unbound.

@@ -15,6 +15,243 @@
 //! In between is the gate of the controller, which every operation enters and leaves. A proof on
 //! one side, and a guard on the other, are values that stand for being inside.
 //!
+//! # Examples
+//!
+//! Both sides: the driver of a controller, which has a memory behind it and no wires, and the
+//! driver of that memory. What is left out is what every driver has, the tables of its devices and
+//! `module_platform_driver!`, or [`module_spi_mem_driver!`](crate::module_spi_mem_driver).
+//!
+//! ```
+//! use core::num::NonZeroU16;
+//! use kernel::{
+//!     device::Core,
+//!     new_mutex,
+//!     platform,
+//!     spi::{
+//!         self,
+//!         mem::{
+//!             self,
+//!             Address,
+//!             Buffer,
+//!             Command,
+//!             Data,
+//!             Direction,
+//!             DmaBytes,
+//!             InFlight,
+//!             Mem,
+//!             Op,
+//!             OpTemplate,
+//!             Opcode,
+//!             Rate,
+//!             Transfer,
+//!             Width, //
+//!         }, //
+//!     },
+//!     sync::Mutex, //
+//! };
+//!
+//! /// The driver of the controller.
+//! struct Controller;
+//!
+//! /// What its operations use. For hardware, these are registers, clocks and an interrupt, in the
+//! /// order in which they are to go.
+//! #[pin_data]
+//! struct State {
+//!     #[pin]
+//!     memory: Mutex<Memory>,
+//! }
+//!
+//! struct Memory {
+//!     bytes: [u8; 256],
+//!     /// For the next write.
+//!     enabled: bool,
+//! }
+//!
+//! #[vtable]
+//! impl mem::Operations for Controller {
+//!     type Data<'a> = State;
+//!
+//!     fn exec_op<'a>(
+//!         this: &InFlight<'a, Self>,
+//!         _device: &spi::Device,
+//!         op: &mut Op<'_>,
+//!     ) -> Result {
+//!         let mut memory = this.data().memory.lock();
+//!         let start = usize::try_from(op.address())?;
+//!         let range = start..start.checked_add(op.len()).ok_or(EINVAL)?;
+//!
+//!         match (op.template().command().opcode, op.data()) {
+//!             (Opcode::One(0x06), Data::None) => memory.enabled = true,
+//!             (Opcode::One(0x02), Data::Out(bytes)) if memory.enabled => {
+//!                 memory.enabled = false;
+//!                 memory.bytes.get_mut(range).ok_or(EINVAL)?.copy_from_slice(bytes);
+//!             }
+//!             (Opcode::One(0x03), Data::In(bytes)) => {
+//!                 bytes.copy_from_slice(memory.bytes.get(range).ok_or(EINVAL)?);
+//!             }
+//!             _ => return Err(EIO),
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! impl platform::Driver for Controller {
+//!     type IdInfo = ();
+//!     // Dropped, and thus unregistered, when the driver is unbound.
+//!     type Data<'bound> = spi::Registration<'bound, Self>;
+//!
+//!     fn probe<'bound>(
+//!         pdev: &'bound platform::Device<Core<'_>>,
+//!         _info: Option<&'bound ()>,
+//!     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+//!         let properties = spi::Properties::new(NonZeroU16::MIN);
+//!         let controller = spi::Controller::new(pdev.as_ref(), &properties)?;
+//!         let state = pin_init!(State {
+//!             memory <- new_mutex!(Memory {
+//!                 bytes: [0xff; 256],
+//!                 enabled: false,
+//!             }),
+//!         });
+//!
+//!         // SAFETY: It is the driver's data, which is dropped before the device is unbound.
+//!         unsafe { spi::Registration::new(controller, state) }
+//!     }
+//! }
+//!
+//! /// The driver of the memory.
+//! struct Sram;
+//!
+//! const ADDRESS: Address = Address::new(2, Width::Single, Rate::Str).unwrap();
+//! const ENABLE: OpTemplate = OpTemplate::new(Command::new(0x06, Width::Single));
+//! const WRITE: OpTemplate = OpTemplate::new(Command::new(0x02, Width::Single))
+//!     .address(ADDRESS)
+//!     .transfer(Transfer::new(Direction::Out, Width::Single, Rate::Str));
+//! const READ: OpTemplate = OpTemplate::new(Command::new(0x03, Width::Single))
+//!     .address(ADDRESS)
+//!     .transfer(Transfer::new(Direction::In, Width::Single, Rate::Str));
+//!
+//! struct SramData<'bound> {
+//!     mem: Mem<'bound>,
+//! }
+//!
+//! impl SramData<'_> {
+//!     /// Two operations, both or none: were the controller unbound in between, the memory would
+//!     /// stay enabled.
+//!     fn write(&self, address: u64, bytes: &DmaBytes) -> Result {
+//!         let inside = self.mem.enter()?;
+//!
+//!         inside.exec(&mut ENABLE.op(None)?)?;
+//!         inside.exec(&mut WRITE.write(Some(address), bytes)?)
+//!     }
+//!
+//!     /// A single operation needs no guard.
+//!     fn read(&self, address: u64, bytes: &mut DmaBytes) -> Result {
+//!         self.mem.exec(&mut READ.read(Some(address), bytes)?)
+//!     }
+//! }
+//!
+//! impl mem::Driver for Sram {
+//!     type IdInfo = ();
+//!     type Data<'bound> = SramData<'bound>;
+//!
+//!     fn probe<'bound>(
+//!         _device: &'bound spi::Device<Core<'_>>,
+//!         mem: Mem<'bound>,
+//!         _info: Option<&'bound ()>,
+//!     ) -> impl PinInit<SramData<'bound>, Error> + 'bound {
+//!         let sram = SramData { mem };
+//!         let mut bytes = Buffer::new(4, GFP_KERNEL)?;
+//!
+//!         if !mem.supports(&READ) || !mem.supports(&WRITE) {
+//!             return Err(EOPNOTSUPP);
+//!         }
+//!         // Is it there?
+//!         bytes.copy_from_slice(b"sram");
+//!         sram.write(0x10, &bytes)?;
+//!         sram.read(0x0e, &mut bytes)?;
+//!         if bytes[..] != *b"\xff\xffsr" {
+//!             return Err(ENODEV);
+//!         }
+//!         Ok(sram)
+//!     }
+//! }
+//! #
+//! # // In place of firmware that describes the devices, of modules, and of an unbind.
+//! # use core::ptr;
+//! # use kernel::{
+//! #     bindings,
+//! #     driver,
+//! #     error::to_result,
+//! #     ThisModule, //
+//! # };
+//! #
+//! # // SAFETY: This is what code has that is built in.
+//! # static MODULE: ThisModule = unsafe { ThisModule::from_ptr(ptr::null_mut()) };
+//! #
+//! # fn driver<T: driver::RegistrationOps + 'static>(
+//! #     name: &'static CStr,
+//! # ) -> Result<Pin<KBox<driver::Registration<T>>>> {
+//! #     KBox::pin_init(driver::Registration::new(name, &MODULE), GFP_KERNEL)
+//! # }
+//! #
+//! # let _controller = driver::<platform::Adapter<Controller>>(c"rust-spi-example")?;
+//! # let _sram = driver::<mem::Adapter<Sram>>(c"rust-spi-sram")?;
+//! #
+//! # let mut info = bindings::spi_board_info::default();
+//! # for (to, from) in info.modalias.iter_mut().zip(c"rust-spi-sram".to_bytes()) {
+//! #     *to = *from;
+//! # }
+//! #
+//! # // SAFETY: The name is copied.
+//! # let pdev = unsafe { bindings::platform_device_alloc(c"rust-spi-example".as_char_ptr(), -1) };
+//! # assert!(!pdev.is_null());
+//! # // SAFETY: It was allocated just now.
+//! # to_result(unsafe { bindings::platform_device_add(pdev) })?;
+//! #
+//! # // SAFETY: Its driver has registered a controller, which is its only child.
+//! # let ctlr = unsafe {
+//! #     bindings::device_find_child(
+//! #         &raw mut (*pdev).dev,
+//! #         ptr::null(),
+//! #         Some(bindings::device_match_any),
+//! #     )
+//! # };
+//! # assert!(!ctlr.is_null());
+//! # // SAFETY: This is a registered controller.
+//! # let spi = unsafe {
+//! #     let spi = bindings::spi_new_device(
+//! #         kernel::container_of!(ctlr, bindings::spi_controller, dev),
+//! #         &mut info,
+//! #     );
+//! #     bindings::put_device(ctlr);
+//! #     spi
+//! # };
+//! # assert!(!spi.is_null());
+//! # // SAFETY: It is there.
+//! # unsafe { bindings::get_device(&raw mut (*spi).dev) };
+//! #
+//! # // The driver is bound: it has read what it has written.
+//! # // SAFETY: There is a reference.
+//! # assert!(unsafe { !(*spi).dev.driver.is_null() });
+//! #
+//! # // Somebody in C with a handle that he keeps.
+//! # let mut handle = bindings::spi_mem::default();
+//! # handle.spi = spi;
+//! # let mut op = bindings::spi_mem_op::default();
+//! # (op.cmd.nbytes, op.cmd.buswidth, op.cmd.opcode) = (1, 1, 0x06);
+//! #
+//! # // SAFETY: There is a reference to the device.
+//! # assert_eq!(unsafe { bindings::spi_mem_exec_op(&mut handle, &op) }, 0);
+//! # // SAFETY: It was added above.
+//! # unsafe { bindings::platform_device_unregister(pdev) };
+//! # // SAFETY: As above.
+//! # let ret = unsafe { bindings::spi_mem_exec_op(&mut handle, &op) };
+//! # // SAFETY: This is the reference of above.
+//! # unsafe { bindings::put_device(&raw mut (*spi).dev) };
+//! # assert_eq!(to_result(ret), Err(ESHUTDOWN));
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! # Who drops what, and when
 //!
 //! ```text
@@ -53,6 +290,13 @@
 //!    pointer elsewhere than in the driver data of the device.
 //! 8. A [`Guard`](mem::Guard) leaves the gate in the task that has entered: it is not `Send`.
 //! 9. Handles are `Send` and `Sync`: the functions of C behind them lock for themselves.
+//! 10. [`DmaBytes`](mem::DmaBytes) are in memory of `kmalloc()`: only [`Buffer`](mem::Buffer) makes
+//!     them, and parts of them are such.
+//! 11. A name for a memory is found while its driver is bound, outside the gate. The controller is
+//!     registered then: unregistering it unbinds what is on the bus, and waits for what is being
+//!     bound, and *C* adds nothing to a controller that is being unregistered.
+//!
+//! What is left are calls of C with pointers that the invariants of types vouch for.
 //!
 //! The second is where it would fail on a kernel whose `spi_unregister_controller()` does not
 //! drain. There, a callback can be running, with an [`InFlight`](mem::InFlight) in its hands, when
@@ -61,7 +305,9 @@
 //! taken away.
 //!
 //! To forget what should be dropped: a [`mem::Guard`] that is leaked makes unbinding wait for ever.
-//! So does an operation that its driver does not end. Neither makes anything unsafe.
+//! So does an operation that its driver does not end. Neither makes anything unsafe. References to a
+//! [`Device`], counted ones included, give access to what stays valid in memory, and to nothing
+//! that asks the controller.
 //!
 //! # Locks
 //!

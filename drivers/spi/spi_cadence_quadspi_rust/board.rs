@@ -2,6 +2,10 @@
 
 //! What firmware says about the controller and its flashes.
 
+use super::variant::{
+    Access,
+    Variant, //
+};
 use kernel::{
     device::{
         property::FwNode,
@@ -25,6 +29,9 @@ pub(crate) struct Timing {
 
 impl Timing {
     fn read(dev: &Device, flash: &FwNode) -> Result<Self> {
+        // The core uses it, if it is there. Here it has to be there.
+        let _: u32 = flash.property_read(c"spi-max-frequency").required_by(dev)?;
+
         Ok(Self {
             read_delay: flash.property_read(c"cdns,read-delay").required_by(dev)?,
             tshsl_ns: flash.property_read(c"cdns,tshsl-ns").required_by(dev)?,
@@ -40,15 +47,35 @@ impl Timing {
 pub(crate) struct Sram {
     /// In words; 0 if firmware does not say.
     pub(crate) depth: u32,
-    /// Of a word, in bytes.
+    /// Of a word, in bytes: a multiple of four.
     pub(crate) width: u32,
     /// Where the bus sees it.
     pub(crate) trigger_address: u32,
 }
 
+impl Sram {
+    fn read(dev: &Device, controller: &FwNode) -> Result<Self> {
+        let sram = Self {
+            depth: controller.property_read(c"cdns,fifo-depth").or_default(),
+            width: controller.property_read(c"cdns,fifo-width").or(4),
+            trigger_address: controller
+                .property_read(c"cdns,trigger-address")
+                .required_by(dev)?,
+        };
+
+        // The CPU reads four bytes at a time, all of which have to be there.
+        if sram.width == 0 || sram.width & 3 != 0 {
+            dev_err!(dev, "the FIFO cannot be {} bytes wide\n", sram.width);
+            return Err(EINVAL);
+        }
+        Ok(sram)
+    }
+}
+
 /// All that firmware says.
 pub(crate) struct Board {
-    pub(crate) sram: Sram,
+    /// None if the variant has no SRAM.
+    pub(crate) sram: Option<Sram>,
     pub(crate) decoded_cs: bool,
     /// Data is sampled by a clock that comes back from the flash.
     pub(crate) return_clock: bool,
@@ -56,7 +83,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn read(dev: &Device) -> Result<Self> {
+    pub(crate) fn read(dev: &Device, variant: &Variant) -> Result<Self> {
         let node = dev.fwnode().ok_or(ENODEV)?;
         let chip_selects: u32 = node.property_read(c"num-cs").or(CHIP_SELECTS as u32);
         let mut flashes = [None; CHIP_SELECTS];
@@ -71,20 +98,11 @@ impl Board {
             *slot = Some(Timing::read(dev, &flash)?);
         }
 
-        let sram = Sram {
-            depth: node.property_read(c"cdns,fifo-depth").or_default(),
-            width: node.property_read(c"cdns,fifo-width").or(4),
-            trigger_address: node
-                .property_read(c"cdns,trigger-address")
-                .required_by(dev)?,
-        };
-        if sram.width == 0 {
-            dev_err!(dev, "the FIFO cannot be 0 bytes wide\n");
-            return Err(EINVAL);
-        }
-
         Ok(Self {
-            sram,
+            sram: match variant.access {
+                Access::Direct => None,
+                Access::Indirect | Access::DirectReads => Some(Sram::read(dev, node)?),
+            },
             decoded_cs: node.property_read_bool(c"cdns,is-decoded-cs"),
             return_clock: node.property_read_bool(c"cdns,rclk-en"),
             flashes,

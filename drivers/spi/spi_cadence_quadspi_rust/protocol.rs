@@ -3,15 +3,21 @@
 //! How the phases of an operation go over the wires.
 
 use super::{
+    hardware::Setup,
     regs::*,
+    variant::Variant,
     Qspi, //
 };
 use kernel::{
     device::Device,
-    io::Io,
+    io::{
+        mem::IoMem,
+        Io, //
+    },
     num::Bounded,
     prelude::*,
     spi::mem::{
+        Direction,
         OpTemplate,
         Opcode,
         Rate,
@@ -19,19 +25,11 @@ use kernel::{
     }, //
 };
 
-/// Who is going to execute it: each has an opcode extension of its own.
-#[derive(Clone, Copy)]
-pub(crate) enum Path {
-    Stig,
-    Read,
-    Write,
-}
-
 /// Whether the controller can do all phases at their rates and widths.
 ///
 /// It does either none of them at double transfer rate, or all, and then on eight wires. Addresses
-/// have 32 bits at most.
-pub(crate) fn supports(op: &OpTemplate) -> bool {
+/// have 32 bits at most, and what is written to one follows it without dummy cycles.
+pub(crate) fn supports(variant: &Variant, op: &OpTemplate) -> bool {
     let address = op.address_phase();
     let dummy = op.dummy_phase();
     let transfer = op.transfer_phase();
@@ -44,16 +42,38 @@ pub(crate) fn supports(op: &OpTemplate) -> bool {
     .into_iter()
     .flatten()
     .all(|other| other == rate);
-    let octal = [
-        Some(op.command().width),
-        address.map(|phase| phase.width()),
-        transfer.map(|phase| phase.width()),
-    ]
-    .into_iter()
-    .flatten()
-    .all(|width| width == Width::Octal);
+    let octal = || {
+        [
+            Some(op.command().width),
+            address.map(|phase| phase.width()),
+            transfer.map(|phase| phase.width()),
+        ]
+        .into_iter()
+        .flatten()
+        .all(|width| width == Width::Octal)
+    };
+    let writes = transfer.is_some_and(|phase| phase.direction() == Direction::Out);
 
-    same_rate && (rate == Rate::Str || octal) && address.is_none_or(|phase| phase.nbytes() <= 4)
+    same_rate
+        && (rate == Rate::Str || variant.dtr && octal())
+        && address.is_none_or(|phase| phase.nbytes() <= 4)
+        && dummy.is_none_or(|phase| {
+            cycles(phase.cycles(rate)).is_some() && !(writes && address.is_some())
+        })
+}
+
+/// A number of dummy cycles, if there can be so many.
+fn cycles(number: u32) -> Option<Bounded<u32, 5>> {
+    Bounded::<u32, 5>::try_new(number)
+}
+
+/// The cycles between address and data.
+pub(crate) fn dummy_cycles(op: &OpTemplate) -> Result<Bounded<u32, 5>> {
+    let number = op
+        .dummy_phase()
+        .map_or(0, |dummy| dummy.cycles(op.command().rate));
+
+    cycles(number).ok_or(EOPNOTSUPP)
 }
 
 /// The register with the widths of all phases.
@@ -66,53 +86,102 @@ pub(crate) fn wires(op: &OpTemplate) -> READ_INSTRUCTION {
         .with_data_wires(wires(op.transfer_phase().map(|phase| phase.width())))
 }
 
-/// The cycles between address and data; `EOPNOTSUPP` if they are too many.
-pub(crate) fn dummy_cycles(op: &OpTemplate) -> Result<Bounded<u32, 5>> {
-    let cycles = op
-        .dummy_phase()
-        .map_or(0, |dummy| dummy.cycles(op.command().rate));
-
-    Bounded::<u32, 5>::try_new(cycles).ok_or(EOPNOTSUPP)
+/// What executes an operation: each has a place for the second byte of opcodes.
+#[derive(Clone, Copy)]
+pub(crate) enum Engine {
+    Stig,
+    Read,
+    Write,
 }
 
-/// Sets single or double transfer rate, and returns the first byte of the opcode.
-pub(crate) fn apply(qspi: &Qspi<'_>, dev: &Device, op: &OpTemplate, path: Path) -> Result<u8> {
-    let regs = qspi.hardware().regs();
-    let config = regs.read(CONFIG);
+/// An operation's turn: the controller is there for nobody else, and set up for its flash.
+pub(crate) struct Turn<'t, 'a> {
+    pub(crate) qspi: &'t Qspi<'a>,
+    /// Whom to complain about.
+    pub(crate) dev: &'t Device,
+    pub(crate) setup: &'t mut Setup,
+}
 
-    match (op.command().rate, op.command().opcode) {
-        (Rate::Str, Opcode::One(opcode)) => {
-            if config.dtr() || config.dual_opcode() {
-                regs.write_reg(config.with_dtr(false).with_dual_opcode(false));
-                qspi.hardware().wait_idle(dev)?;
-            }
-            Ok(opcode)
-        }
-        (Rate::Dtr, Opcode::Two(opcode)) => {
-            let [first, second] = opcode.to_be_bytes();
-
-            regs.update(OPCODE_EXTENSION, |extension| match path {
-                Path::Stig => extension.with_stig(second),
-                Path::Read => extension.with_read(second),
-                Path::Write => extension.with_write(second),
-            });
-            regs.write_reg(config.with_dtr(true).with_dual_opcode(true));
-            qspi.hardware().wait_idle(dev)?;
-            Ok(first)
-        }
-        _ => Err(EINVAL),
+impl<'t, 'a> Turn<'t, 'a> {
+    pub(crate) fn regs(&self) -> &'t IoMem<'a, SIZE> {
+        self.qspi.hardware().regs()
     }
-}
 
-/// Sets the number of address bytes of reads and writes.
-pub(crate) fn apply_address(qspi: &Qspi<'_>, op: &OpTemplate) -> Result {
-    let regs = qspi.hardware().regs();
-    let nbytes = u32::from(op.address_phase().ok_or(EINVAL)?.nbytes());
+    pub(crate) fn wait_idle(&self) -> Result {
+        self.qspi.hardware().wait_idle(self.dev)
+    }
 
-    regs.update(DEVICE_SIZE, |size| {
-        size.with_address_bytes(Bounded::<u32, 4>::from_expr(nbytes.wrapping_sub(1) & 0xf))
-    });
-    // The write is to have arrived before the access begins, which is on another bus.
-    regs.read(DEVICE_SIZE);
-    Ok(())
+    /// Sets single or double transfer rate, and returns the first byte of the opcode.
+    pub(crate) fn set_up(&mut self, op: &OpTemplate, engine: Engine) -> Result<u8> {
+        let regs = self.regs();
+        let command = op.command();
+
+        let opcode = match (command.rate, command.opcode) {
+            (Rate::Str, Opcode::One(opcode)) => opcode,
+            (Rate::Dtr, Opcode::Two(opcode)) => {
+                let [first, second] = opcode.to_be_bytes();
+
+                regs.update(OPCODE_EXTENSION, |extension| match engine {
+                    Engine::Stig => extension.with_stig(second),
+                    Engine::Read => extension.with_read(second),
+                    Engine::Write => extension.with_write(second),
+                });
+                first
+            }
+            _ => return Err(EINVAL),
+        };
+
+        if self.setup.rate != Some(command.rate) {
+            let dtr = command.rate.is_dtr();
+
+            regs.update(CONFIG, |config| config.with_dtr(dtr).with_dual_opcode(dtr));
+            self.wait_idle()?;
+            self.setup.rate = Some(command.rate);
+        }
+        Ok(opcode)
+    }
+
+    /// Sets up all of an operation that reads from an address, but for which address.
+    pub(crate) fn set_up_read(&mut self, op: &OpTemplate) -> Result {
+        let opcode = self.set_up(op, Engine::Read)?;
+
+        self.regs().write_reg(
+            wires(op)
+                .with_opcode(opcode)
+                .with_dummy_cycles(dummy_cycles(op)?),
+        );
+        self.set_up_address(op)
+    }
+
+    /// Sets up all of an operation that writes to an address, but for which address.
+    pub(crate) fn set_up_write(&mut self, op: &OpTemplate) -> Result {
+        let regs = self.regs();
+        let opcode = self.set_up(op, Engine::Write)?;
+        let wires = wires(op);
+
+        regs.write_reg(
+            WRITE_INSTRUCTION::zeroed()
+                .with_opcode(opcode)
+                .with_address_wires(wires.address_wires())
+                .with_data_wires(wires.data_wires()),
+        );
+        // It has the wires of the command for both.
+        regs.write_reg(wires);
+        self.set_up_address(op)
+    }
+
+    fn set_up_address(&mut self, op: &OpTemplate) -> Result {
+        let regs = self.regs();
+        let nbytes = op.address_phase().ok_or(EINVAL)?.nbytes();
+
+        if self.setup.address_bytes != Some(nbytes) {
+            let field = Bounded::<u32, 4>::from_expr(u32::from(nbytes).wrapping_sub(1) & 0xf);
+
+            regs.update(DEVICE_SIZE, |size| size.with_address_bytes(field));
+            self.setup.address_bytes = Some(nbytes);
+        }
+        // All is to have arrived before the access begins, which may be on another bus.
+        regs.read(DEVICE_SIZE);
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@
 //! Fields that count bytes have one less than the number.
 
 use kernel::{
+    io::register::RegisterBase,
     num::Bounded,
     register,
     spi::mem::Width, //
@@ -37,6 +38,23 @@ impl From<Wires> for Bounded<u32, 2> {
             Width::Octal => Self::new::<3>(),
         }
     }
+}
+
+/// What the registers of an indirect access are relative to.
+pub(crate) struct Direction;
+
+/// An indirect read.
+pub(crate) struct Read;
+
+impl RegisterBase<Direction> for Read {
+    const BASE: usize = 0x60;
+}
+
+/// An indirect write.
+pub(crate) struct Write;
+
+impl RegisterBase<Direction> for Write {
+    const BASE: usize = 0x70;
 }
 
 register! {
@@ -140,43 +158,28 @@ register! {
         12:12 sram_full;
     }
 
-    /// An indirect read.
-    pub(crate) INDIRECT_READ(u32) @ 0x60 {
+    /// Written to as 0: all of the flash can be written to.
+    pub(crate) WRITE_PROTECTION(u32) @ 0x58 {
+        1:1 enable => bool;
+    }
+
+    /// An indirect access, of which there is one in each [`Direction`].
+    pub(crate) INDIRECT(u32) @ Direction + 0x0 {
         0:0 start => bool;
         1:1 cancel => bool;
         5:5 done => bool;
     }
 
     /// At how many bytes in the SRAM the CPU hears of it.
-    pub(crate) INDIRECT_READ_WATERMARK(u32) @ 0x64 {
+    pub(crate) INDIRECT_WATERMARK(u32) @ Direction + 0x4 {
         31:0 bytes;
     }
 
-    pub(crate) INDIRECT_READ_ADDRESS(u32) @ 0x68 {
+    pub(crate) INDIRECT_ADDRESS(u32) @ Direction + 0x8 {
         31:0 address;
     }
 
-    pub(crate) INDIRECT_READ_BYTES(u32) @ 0x6c {
-        31:0 bytes;
-    }
-
-    /// An indirect write.
-    pub(crate) INDIRECT_WRITE(u32) @ 0x70 {
-        0:0 start => bool;
-        1:1 cancel => bool;
-        5:5 done => bool;
-    }
-
-    /// At how few bytes in the SRAM the CPU hears of it.
-    pub(crate) INDIRECT_WRITE_WATERMARK(u32) @ 0x74 {
-        31:0 bytes;
-    }
-
-    pub(crate) INDIRECT_WRITE_ADDRESS(u32) @ 0x78 {
-        31:0 address;
-    }
-
-    pub(crate) INDIRECT_WRITE_BYTES(u32) @ 0x7c {
+    pub(crate) INDIRECT_BYTES(u32) @ Direction + 0xc {
         31:0 bytes;
     }
 

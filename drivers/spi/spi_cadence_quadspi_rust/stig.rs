@@ -3,13 +3,18 @@
 //! Commands with at most eight bytes of data: the software triggered instruction generator.
 
 use super::{
-    hardware::poll,
-    protocol,
-    regs::*,
-    Qspi, //
+    hardware::{
+        poll,
+        TIMEOUT, //
+    },
+    protocol::{
+        self,
+        Engine,
+        Turn, //
+    },
+    regs::*, //
 };
 use kernel::{
-    device::Device,
     io::Io,
     num::Bounded,
     prelude::*,
@@ -28,18 +33,26 @@ fn count(bytes: usize) -> Bounded<u32, 3> {
 }
 
 /// Executes an operation as a command.
-pub(crate) fn execute(qspi: &Qspi<'_>, dev: &Device, op: &mut Op<'_>) -> Result {
-    let regs = qspi.hardware().regs();
+pub(crate) fn execute(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
+    let done = command(turn, op);
+
+    turn.regs().write_reg(STIG::zeroed());
+    done
+}
+
+fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
+    let regs = turn.regs();
 
     if op.len() > MAX_DATA {
-        dev_err!(dev, "{} bytes are too many for a command\n", op.len());
+        dev_err!(turn.dev, "{} bytes are too many for a command\n", op.len());
         return Err(EINVAL);
     }
-    let opcode = protocol::apply(qspi, dev, op.template(), protocol::Path::Stig)?;
-    let mut command = STIG::zeroed().with_opcode(opcode);
+    let opcode = turn.set_up(op.template(), Engine::Stig)?;
+    let mut command = STIG::zeroed()
+        .with_opcode(opcode)
+        .with_dummy_cycles(protocol::dummy_cycles(op.template())?);
 
     regs.write_reg(protocol::wires(op.template()));
-    command = command.with_dummy_cycles(protocol::dummy_cycles(op.template())?);
     if let Some(address) = op.template().address_phase() {
         // The register has 32 bits, which `supports_op()` has seen to.
         regs.write_reg(STIG_ADDRESS::zeroed().with_address(op.address() as u32));
@@ -51,20 +64,20 @@ pub(crate) fn execute(qspi: &Qspi<'_>, dev: &Device, op: &mut Op<'_>) -> Result 
     }
 
     match op.data() {
-        Data::None => run(qspi, dev, command),
+        Data::None => run(turn, command),
         Data::In(data) => {
             run(
-                qspi,
-                dev,
+                turn,
                 command.with_read(true).with_read_bytes(count(data.len())),
             )?;
 
-            let mut bytes = [0; MAX_DATA];
-            let (low, high) = bytes.split_at_mut(4);
-            low.copy_from_slice(&regs.read(STIG_READ_LOW).into_raw().to_le_bytes());
-            if data.len() > 4 {
-                high.copy_from_slice(&regs.read(STIG_READ_HIGH).into_raw().to_le_bytes());
-            }
+            let low = regs.read(STIG_READ_LOW).into_raw();
+            let high = if data.len() > 4 {
+                regs.read(STIG_READ_HIGH).into_raw()
+            } else {
+                0
+            };
+            let bytes = (u64::from(high) << 32 | u64::from(low)).to_le_bytes();
             data.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
             Ok(())
         }
@@ -74,32 +87,30 @@ pub(crate) fn execute(qspi: &Qspi<'_>, dev: &Device, op: &mut Op<'_>) -> Result 
                 .iter_mut()
                 .zip(data)
                 .for_each(|(to, from)| *to = *from);
-            let [low @ .., a, b, c, d] = bytes;
-            regs.write_reg(STIG_WRITE_LOW::zeroed().with_data(u32::from_le_bytes(low)));
+            let value = u64::from_le_bytes(bytes);
+            regs.write_reg(STIG_WRITE_LOW::zeroed().with_data(value as u32));
             if data.len() > 4 {
-                regs.write_reg(
-                    STIG_WRITE_HIGH::zeroed().with_data(u32::from_le_bytes([a, b, c, d])),
-                );
+                regs.write_reg(STIG_WRITE_HIGH::zeroed().with_data((value >> 32) as u32));
             }
             run(
-                qspi,
-                dev,
+                turn,
                 command.with_write(true).with_write_bytes(count(data.len())),
             )
         }
     }
 }
 
-/// Lets the controller do it, and waits.
-fn run(qspi: &Qspi<'_>, dev: &Device, command: STIG) -> Result {
-    let regs = qspi.hardware().regs();
+/// Lets the controller do it, and waits. What was read is there as long as the command is.
+fn run(turn: &Turn<'_, '_>, command: STIG) -> Result {
+    let regs = turn.regs();
 
     regs.write_reg(command);
     regs.write_reg(command.with_execute(true));
-    let done = poll(|| regs.read(STIG), |command| !command.in_progress())
-        .inspect_err(|_| dev_err!(dev, "a command does not end\n"))
-        .and_then(|_| qspi.hardware().wait_idle(dev));
-    regs.write_reg(STIG::zeroed());
-
-    done
+    poll(
+        || regs.read(STIG),
+        |command| !command.in_progress(),
+        TIMEOUT,
+    )
+    .inspect_err(|_| dev_err!(turn.dev, "a command does not end\n"))?;
+    turn.wait_idle()
 }

@@ -3,10 +3,32 @@
 //! What makes one integration of the controller different from another.
 
 use super::regs;
-use kernel::spi::{
-    Mode,
-    Modes, //
+use kernel::{
+    clk::Hertz,
+    prelude::*,
+    spi::{
+        Mode,
+        Modes,
+        Properties, //
+    }, //
 };
+
+use core::num::NonZeroU32;
+
+/// How data that has an address gets to the flash and back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Through the SRAM.
+    Indirect,
+    /// Reads within the window directly, all else through the SRAM.
+    ///
+    /// Direct writes are for controllers that look for themselves when the flash has written: the
+    /// bus may be too slow for a page in one piece. All that have both ways do so, and all are told
+    /// not to, see [`WriteCompletion`].
+    DirectReads,
+    /// Directly, within the window; there is no SRAM.
+    Direct,
+}
 
 /// How the driver learns that there is something to read.
 #[derive(Clone, Copy)]
@@ -26,8 +48,19 @@ pub(crate) enum WriteCompletion {
     Absent,
 }
 
+/// Which rates the clock of the bus can have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rates {
+    /// Any up to that of the reference clock may be asked for, and it is as close below it as the
+    /// divisor can make it.
+    AsAsked,
+    /// What the divisor can make of the reference clock, and no other.
+    Divided,
+}
+
 /// A variant of the controller.
 pub(crate) struct Variant {
+    pub(crate) access: Access,
     pub(crate) read_events: ReadEvents,
     pub(crate) write_completion: WriteCompletion,
     /// Short reads with an address are done as commands.
@@ -35,33 +68,76 @@ pub(crate) struct Variant {
     /// Registers and FIFO are on different buses: a write to the one may be overtaken by one to
     /// the other.
     pub(crate) bus_hazard: bool,
-    /// The FIFO of eight data lines is wired up.
-    pub(crate) octal: bool,
+    /// Cycles of the reference clock that it takes until an indirect write has begun.
+    pub(crate) write_delay: u32,
+    /// There is a register that protects the flash from being written to.
+    pub(crate) write_protect: bool,
+    /// A reset line beside those that all variants may have.
+    pub(crate) reset: Option<&'static CStr>,
+    /// Double transfer rate.
+    pub(crate) dtr: bool,
+    rates: Rates,
+    /// There are eight wires.
+    octal: bool,
+    /// Data can be sent on four wires.
+    quad_writes: bool,
 }
 
 impl Variant {
-    /// The controller as Cadence describes it.
+    /// The controller as Cadence describes it, without direct access.
     const CADENCE: Self = Self {
+        access: Access::Indirect,
         read_events: ReadEvents::Interrupt(regs::READ_EVENTS),
         write_completion: WriteCompletion::Automatic,
         stig_reads: true,
         bus_hazard: false,
+        write_delay: 0,
+        write_protect: false,
+        reset: None,
+        dtr: true,
+        rates: Rates::AsAsked,
         octal: false,
+        quad_writes: false,
     };
 
     /// The wires that there may be.
-    pub(crate) fn modes(&self) -> Modes {
-        let modes = Mode::RxDual | Mode::RxQuad;
+    fn modes(&self) -> Modes {
+        let mut modes = Mode::RxDual | Mode::RxQuad;
 
         if self.octal {
-            modes | Mode::RxOctal | Mode::TxOctal
-        } else {
-            modes
+            modes |= Mode::RxOctal | Mode::TxOctal;
+        }
+        if self.quad_writes {
+            modes |= Mode::TxQuad;
+        }
+        modes
+    }
+
+    /// Adds what the core is to know of it.
+    pub(crate) fn describe(&self, properties: Properties, reference: NonZeroU32) -> Properties {
+        let hz = |rate: u32| Hertz(rate as c_ulong);
+        let properties = properties.modes(self.modes());
+
+        match self.rates {
+            Rates::AsAsked => properties.max_speed(hz(reference.get())),
+            Rates::Divided => properties
+                .max_speed(hz(reference.get() / 2))
+                .min_speed(hz(reference.get() / 32)),
+        }
+    }
+
+    /// All events that the variant ever listens to.
+    pub(crate) fn events(&self) -> u32 {
+        let write: u32 = regs::WRITE_EVENTS.into();
+
+        match self.read_events {
+            ReadEvents::Interrupt(mask) => write | u32::from(mask),
+            ReadEvents::Poll => write,
         }
     }
 }
 
-/// `cdns,qspi-nor`
+/// `cdns,qspi-nor`, and `intel,lgm-qspi`, of which no difference is known.
 pub(crate) static CADENCE: Variant = Variant::CADENCE;
 
 /// `intel,socfpga-qspi`
@@ -83,5 +159,38 @@ pub(crate) static EYEQ5: Variant = Variant {
     read_events: ReadEvents::Poll,
     write_completion: WriteCompletion::Absent,
     octal: true,
+    ..Variant::CADENCE
+};
+
+/// `starfive,jh7110-qspi`
+pub(crate) static JH7110: Variant = Variant {
+    reset: Some(c"rstc_ref"),
+    ..Variant::CADENCE
+};
+
+/// `ti,k2g-qspi`
+pub(crate) static K2G: Variant = Variant {
+    access: Access::DirectReads,
+    // A few would do according to the manual. This is what the C driver waits.
+    write_delay: 50,
+    ..Variant::CADENCE
+};
+
+/// `ti,am654-ospi`
+pub(crate) static AM654: Variant = Variant {
+    octal: true,
+    quad_writes: true,
+    ..K2G
+};
+
+/// `renesas,rzn1-qspi`
+pub(crate) static RZN1: Variant = Variant {
+    access: Access::Direct,
+    read_events: ReadEvents::Poll,
+    write_completion: WriteCompletion::Absent,
+    write_protect: true,
+    dtr: false,
+    rates: Rates::Divided,
+    quad_writes: true,
     ..Variant::CADENCE
 };

@@ -119,13 +119,15 @@ impl Properties {
     }
 }
 
-/// A controller that is not registered.
+/// A controller that is not registered: a C [`struct spi_controller`].
 ///
 /// It can be registered once, which takes it, so that nothing can be registered twice.
 ///
 /// # Invariants
 ///
 /// `raw` is a controller of its own reference, with `T`'s operations, whose parent is `parent`.
+///
+/// [`struct spi_controller`]: srctree/include/linux/spi/spi.h
 pub struct Controller<'bound, T: mem::Operations> {
     raw: NonNull<bindings::spi_controller>,
     parent: &'bound device::Device<Bound>,
@@ -134,6 +136,10 @@ pub struct Controller<'bound, T: mem::Operations> {
 
 impl<'bound, T: mem::Operations> Controller<'bound, T> {
     /// Allocates a controller for a driver that is bound to `parent`.
+    ///
+    /// Its firmware node, and with that the devices on the bus, are those of `parent`.
+    ///
+    /// Context: may sleep.
     ///
     /// # Errors
     ///
@@ -195,8 +201,8 @@ unsafe impl<T: mem::Operations> Sync for Controller<'_, T> {}
 /// the registration into its device's private data. Registers, clocks and interrupts are there in
 /// every callback, and no callback asks whether they are.
 ///
-/// It waits for operations. Whoever drops it must not be inside one, nor hold a lock that one of
-/// them takes.
+/// Dropping it may sleep, and waits for operations: this is `spi_unregister_controller()`. Whoever
+/// drops it must not be inside one, nor hold a lock that one of them takes.
 ///
 /// # Invariants
 ///

@@ -17,7 +17,7 @@ use core::{
     ptr::NonNull, //
 };
 
-/// A SPI device.
+/// A SPI device: a C [`struct spi_device`].
 ///
 /// Drivers of memories get one with their [`Mem`], and controller drivers get it with each
 /// operation, to see which chip is meant.
@@ -27,6 +27,7 @@ use core::{
 /// A [`Device`] is a valid `struct spi_device` that the C part of the kernel has created.
 ///
 /// [`Mem`]: super::mem::Mem
+/// [`struct spi_device`]: srctree/include/linux/spi/spi.h
 #[repr(transparent)]
 pub struct Device<Ctx: device::DeviceContext = device::Normal>(
     Opaque<bindings::spi_device>,
@@ -60,11 +61,15 @@ impl Device {
         usize::from(unsafe { bindings::spi_get_chipselect(self.as_raw(), 0) })
     }
 
-    /// The highest frequency that device and board allow.
+    /// The highest frequency that device and board allow, and the controller too.
+    ///
+    /// 0 if none of them has a limit.
     #[inline]
     pub fn max_speed(&self) -> Hertz {
-        // SAFETY: By the type's invariant. The field is set before the device is added.
-        Hertz(unsafe { (*self.as_raw()).max_speed_hz } as c_ulong)
+        // SAFETY: By the type's invariant. Drivers in C may change it later, so it is read once.
+        let hz = unsafe { core::ptr::read_volatile(&raw const (*self.as_raw()).max_speed_hz) };
+
+        Hertz(hz as c_ulong)
     }
 }
 

@@ -54,7 +54,8 @@ pub use self::{
     },
 };
 
-/// What a controller can do beyond plain operations.
+/// What a controller can do beyond plain operations: a C
+/// [`struct spi_controller_mem_caps`](srctree/include/linux/spi/spi-mem.h).
 ///
 /// The core refuses what is not there before it asks the driver.
 #[derive(Clone, Copy)]
@@ -113,7 +114,8 @@ impl<'a, T: Operations> InFlight<'a, T> {
     }
 }
 
-/// A controller that executes SPI memory operations.
+/// A controller that executes SPI memory operations: a C
+/// [`struct spi_controller_mem_ops`](srctree/include/linux/spi/spi-mem.h).
 ///
 /// Callbacks that a driver does not have are not there for C either, so that the core does what it
 /// does by default.
@@ -124,7 +126,8 @@ impl<'a, T: Operations> InFlight<'a, T> {
 ///
 /// # Examples
 ///
-/// A controller with one register, that has no bus at all:
+/// A controller without a bus, and without a driver around it. For a whole driver, and one for the
+/// memory that it operates, see [`spi`](super#examples).
 ///
 /// ```
 /// use core::num::NonZeroU16;

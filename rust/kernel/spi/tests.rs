@@ -326,6 +326,40 @@ impl Lent {
     }
 }
 
+/// Runs `help` in another task. The test has to call [`wait_for_helpers`] before it loses `stale`.
+fn help(stale: &Stale, help: impl FnOnce(&Stale) + Send + 'static) -> Result {
+    let lent = Lent(stale);
+
+    workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+        help(lent.get());
+        count(&STAGE.helped);
+    })?;
+    Ok(())
+}
+
+fn wait_for_helpers(number: u32) {
+    while STAGE.helped.load(Acquire) < number {
+        fsleep(Delta::from_millis(1));
+    }
+}
+
+/// Runs `test` with a controller, and a memory at it that no driver is bound to, unless there is
+/// one that has this name.
+fn with_stale<T>(
+    name: &CStr,
+    test: impl for<'a> FnOnce(Registration<'a, T>, &Stale) -> Result,
+) -> Result
+where
+    T: for<'a> mem::Operations<Data<'a> = FakeData<'a>>,
+{
+    STAGE.reset();
+    let faux = faux::Registration::new(c"rust-spi", None)?;
+    let registration = register::<T>(faux.as_ref().as_ref())?;
+    let stale = Stale::new(&registration, name)?;
+
+    test(registration, &stale)
+}
+
 const READ: OpTemplate = OpTemplate::new(Command::new(0x03, Width::Single))
     .address(Address::new(2, Width::Single, Rate::Str).unwrap())
     .transfer(Transfer::new(Direction::In, Width::Single, Rate::Str));
@@ -339,6 +373,12 @@ fn errno(result: Result) -> i32 {
 }
 
 const SHUT: i32 = -(bindings::ESHUTDOWN as i32);
+
+/// A device that no driver is for.
+const NOBODY: &CStr = c"rust-spi-none";
+
+/// A device that [`TestFlash`] is for, if it is registered.
+const FLASH: &CStr = c"rust-spi-flash";
 
 /// How a helper of a test executes one operation.
 fn run_enable(mem: &Mem<'_>) -> Result {
@@ -395,7 +435,7 @@ impl platform::Driver for TestController {
     ) -> impl PinInit<Registration<'bound, Fake>, Error> + 'bound {
         let registration = register::<Fake>(pdev.as_ref())?;
 
-        run_enable(&Stale::new(&registration, c"rust-spi-none")?.mem())?;
+        run_enable(&Stale::new(&registration, NOBODY)?.mem())?;
         if STAGE.fail.load(Acquire) != 0 {
             return Err(ENXIO);
         }
@@ -420,32 +460,30 @@ mod cases {
 
     #[test]
     fn callbacks_reach_their_data() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
-        let mem = stale.mem();
-        let mut data = Buffer::new(16, GFP_KERNEL)?;
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            let mem = stale.mem();
+            let mut data = Buffer::new(16, GFP_KERNEL)?;
 
-        mem.exec(&mut READ.read(Some(0xffff), data.part_mut(..15)?)?)?;
-        assert_eq!(data[14], 0xa5);
-        assert_eq!(data[15], 0);
-        mem.exec(&mut WRITE.write(Some(0), &data)?)?;
-        run_enable(&mem)?;
-        assert!(mem.supports(&READ));
-        assert!(!mem.supports(&OpTemplate::new(Command::new(0xff, Width::Single))));
-        assert_eq!(STAGE.executed.load(Relaxed), 3);
-        assert!(STAGE.asked.load(Relaxed) >= 5);
-        assert_eq!(STAGE.wrong.load(Relaxed), 0);
-        assert_eq!(*registration.data().pattern, 0xa5);
-        assert!(core::ptr::eq(
-            registration.parent(),
-            registration.data().parent
-        ));
-        assert_eq!(STAGE.dropped.load(Relaxed), 0);
-        drop(registration);
-        assert_eq!(STAGE.dropped.load(Relaxed), 1);
-        Ok(())
+            mem.exec(&mut READ.read(Some(0xffff), data.part_mut(..15)?)?)?;
+            assert_eq!(data[14], 0xa5);
+            assert_eq!(data[15], 0);
+            mem.exec(&mut WRITE.write(Some(0), &data)?)?;
+            run_enable(&mem)?;
+            assert!(mem.supports(&READ));
+            assert!(!mem.supports(&OpTemplate::new(Command::new(0xff, Width::Single))));
+            assert_eq!(STAGE.executed.load(Relaxed), 3);
+            assert!(STAGE.asked.load(Relaxed) >= 5);
+            assert_eq!(STAGE.wrong.load(Relaxed), 0);
+            assert_eq!(*registration.data().pattern, 0xa5);
+            assert!(core::ptr::eq(
+                registration.parent(),
+                registration.data().parent
+            ));
+            assert_eq!(STAGE.dropped.load(Relaxed), 0);
+            drop(registration);
+            assert_eq!(STAGE.dropped.load(Relaxed), 1);
+            Ok(())
+        })
     }
 
     #[test]
@@ -466,98 +504,79 @@ mod cases {
 
     #[test]
     fn the_core_decides_without_hooks() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Plain>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
-        let mem = stale.mem();
-        let dtr = OpTemplate::new(Command::dtr(0x9f60, Width::Octal));
+        with_stale::<Plain>(NOBODY, |_registration, stale| {
+            let mem = stale.mem();
+            let dtr = OpTemplate::new(Command::dtr(0x9f60, Width::Octal));
 
-        assert!(mem.supports(&READ));
-        assert!(!mem.supports(&dtr));
-        assert_eq!(
-            errno(dtr.op(None).and_then(|mut op| mem.exec(&mut op))),
-            EOPNOTSUPP.to_errno()
-        );
-        assert_eq!(STAGE.executed.load(Relaxed), 0);
-        Ok(())
+            assert!(mem.supports(&READ));
+            assert!(!mem.supports(&dtr));
+            assert_eq!(
+                errno(dtr.op(None).and_then(|mut op| mem.exec(&mut op))),
+                EOPNOTSUPP.to_errno()
+            );
+            assert_eq!(STAGE.executed.load(Relaxed), 0);
+            Ok(())
+        })
     }
 
     #[test]
     fn op_in_flight_delays_drop() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            STAGE.block.store(1, Release);
+            help(stale, |stale| {
+                STAGE.result.store(errno(run_enable(&stale.mem())), Release);
+            })?;
+            assert!(eventually(&STAGE.entered));
 
-        STAGE.block.store(1, Release);
-        let lent = Lent(&stale);
-        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-            STAGE
-                .result
-                .store(errno(run_enable(&lent.get().mem())), Release);
-            count(&STAGE.helped);
-        })?;
-        assert!(eventually(&STAGE.entered));
+            help(stale, |_| {
+                fsleep(AWHILE);
+                if STAGE.dropped.load(Acquire) != 0 {
+                    STAGE.wrong.store(1, Release);
+                }
+                STAGE.release.store(1, Release);
+            })?;
+            drop(registration);
 
-        workqueue::system_long().try_spawn(GFP_KERNEL, || {
-            fsleep(AWHILE);
-            if STAGE.dropped.load(Acquire) != 0 {
-                STAGE.wrong.store(1, Release);
-            }
-            STAGE.release.store(1, Release);
-            count(&STAGE.helped);
-        })?;
-        drop(registration);
-
-        let left = STAGE.left.load(Acquire);
-        let wrong = STAGE.wrong.load(Acquire);
-        while STAGE.helped.load(Acquire) < 2 {
-            fsleep(Delta::from_millis(1));
-        }
-        assert_eq!(left, 1);
-        assert_eq!(wrong, 0);
-        assert_eq!(STAGE.wrong.load(Acquire), 0);
-        assert_eq!(STAGE.result.load(Acquire), 0);
-        assert_eq!(STAGE.executed.load(Relaxed), 1);
-        Ok(())
+            let left = STAGE.left.load(Acquire);
+            let wrong = STAGE.wrong.load(Acquire);
+            wait_for_helpers(2);
+            assert_eq!(left, 1);
+            assert_eq!(wrong, 0);
+            assert_eq!(STAGE.wrong.load(Acquire), 0);
+            assert_eq!(STAGE.result.load(Acquire), 0);
+            assert_eq!(STAGE.executed.load(Relaxed), 1);
+            Ok(())
+        })
     }
 
     #[test]
     fn a_closed_gate_refuses() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
-        let mem = stale.mem();
-        let mut data = Buffer::new(4, GFP_KERNEL)?;
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            let mem = stale.mem();
+            let mut data = Buffer::new(4, GFP_KERNEL)?;
 
-        run_enable(&mem)?;
-        drop(mem.enter()?);
-        drop(registration);
-        let asked = STAGE.asked.load(Relaxed);
+            run_enable(&mem)?;
+            drop(mem.enter()?);
+            drop(registration);
+            let asked = STAGE.asked.load(Relaxed);
 
-        for _ in 0..2 {
-            assert_eq!(errno(run_enable(&mem)), SHUT);
-            assert_eq!(errno(mem.enter().map(drop)), SHUT);
-            assert_eq!(
-                errno(mem.adjust_size(&mut READ.read(Some(0), &mut data)?)),
-                SHUT
-            );
-            assert!(!mem.supports(&READ));
-        }
-        assert_eq!(STAGE.executed.load(Relaxed), 1);
-        assert_eq!(STAGE.asked.load(Relaxed), asked);
-        Ok(())
+            for _ in 0..2 {
+                assert_eq!(errno(run_enable(&mem)), SHUT);
+                assert_eq!(errno(mem.enter().map(drop)), SHUT);
+                assert_eq!(
+                    errno(mem.adjust_size(&mut READ.read(Some(0), &mut data)?)),
+                    SHUT
+                );
+                assert!(!mem.supports(&READ));
+            }
+            assert_eq!(STAGE.executed.load(Relaxed), 1);
+            assert_eq!(STAGE.asked.load(Relaxed), asked);
+            Ok(())
+        })
     }
 
     #[test]
     fn a_guard_is_not_refused_halfway() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
-
         fn sequence(mem: &Mem<'_>) -> Result {
             let mut data = Buffer::new(4, GFP_KERNEL)?;
             let inside = mem.enter()?;
@@ -572,95 +591,83 @@ mod cases {
             inside.exec(&mut read)
         }
 
-        let lent = Lent(&stale);
-        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-            STAGE
-                .result
-                .store(errno(sequence(&lent.get().mem())), Release);
-            STAGE.left.store(2, Release);
-            count(&STAGE.helped);
-        })?;
-        assert!(eventually(&STAGE.entered));
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            help(stale, |stale| {
+                STAGE.result.store(errno(sequence(&stale.mem())), Release);
+                STAGE.left.store(2, Release);
+            })?;
+            assert!(eventually(&STAGE.entered));
 
-        let lent = Lent(&stale);
-        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-            let stale = lent.get();
-            let mut polls = 0;
+            help(stale, |stale| {
+                let mut polls = 0;
 
-            while stale.gate_is_open() && polls < POLLS {
-                polls += 1;
-                fsleep(Delta::from_millis(1));
-            }
-            fsleep(AWHILE);
-            if errno(run_enable(&stale.mem())) != SHUT
-                || errno(stale.mem().enter().map(drop)) != SHUT
-                || STAGE.dropped.load(Acquire) != 0
-            {
-                STAGE.wrong.store(1, Release);
-            }
-            STAGE.release.store(1, Release);
-            count(&STAGE.helped);
-        })?;
-        drop(registration);
+                while stale.gate_is_open() && polls < POLLS {
+                    polls += 1;
+                    fsleep(Delta::from_millis(1));
+                }
+                fsleep(AWHILE);
+                if errno(run_enable(&stale.mem())) != SHUT
+                    || errno(stale.mem().enter().map(drop)) != SHUT
+                    || STAGE.dropped.load(Acquire) != 0
+                {
+                    STAGE.wrong.store(1, Release);
+                }
+                STAGE.release.store(1, Release);
+            })?;
+            drop(registration);
 
-        let executed = STAGE.executed.load(Relaxed);
-        while STAGE.helped.load(Acquire) < 2 {
-            fsleep(Delta::from_millis(1));
-        }
-        assert_eq!(executed, 2);
-        assert_eq!(STAGE.wrong.load(Acquire), 0);
-        assert_eq!(STAGE.result.load(Acquire), 0);
-        Ok(())
+            let executed = STAGE.executed.load(Relaxed);
+            wait_for_helpers(2);
+            assert_eq!(executed, 2);
+            assert_eq!(STAGE.wrong.load(Acquire), 0);
+            assert_eq!(STAGE.result.load(Acquire), 0);
+            Ok(())
+        })
     }
 
     #[test]
     fn flash_drivers_come_and_go() -> Result {
-        STAGE.reset();
-        let _driver = driver::<mem::Adapter<TestFlash>>(c"rust-spi-flash")?;
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
+        let _driver = driver::<mem::Adapter<TestFlash>>(FLASH)?;
 
-        let stale = Stale::new(&registration, c"rust-spi-flash")?;
-        assert_eq!(STAGE.bound.load(Relaxed), 1);
-        // SAFETY: There is a reference to it.
-        unsafe { bindings::device_release_driver(stale.device()) };
-        assert_eq!(STAGE.parted.load(Relaxed), 1);
+        with_stale::<Fake>(FLASH, |registration, stale| {
+            assert_eq!(STAGE.bound.load(Relaxed), 1);
+            // SAFETY: There is a reference to it.
+            unsafe { bindings::device_release_driver(stale.device()) };
+            assert_eq!(STAGE.parted.load(Relaxed), 1);
 
-        // SAFETY: There is a reference to it.
-        assert_eq!(unsafe { bindings::device_attach(stale.device()) }, 1);
-        assert_eq!(STAGE.bound.load(Relaxed), 2);
+            // SAFETY: There is a reference to it.
+            assert_eq!(unsafe { bindings::device_attach(stale.device()) }, 1);
+            assert_eq!(STAGE.bound.load(Relaxed), 2);
 
-        // The controller goes first: the flash still hears its last operation.
-        drop(registration);
-        assert_eq!(STAGE.parted.load(Relaxed), 2);
-        assert_eq!(STAGE.dropped.load(Relaxed), 1);
-        assert_eq!(STAGE.executed.load(Relaxed), 6);
-        assert_eq!(STAGE.wrong.load(Relaxed), 0);
-        Ok(())
+            // The controller goes first: the flash still hears its last operation.
+            drop(registration);
+            assert_eq!(STAGE.parted.load(Relaxed), 2);
+            assert_eq!(STAGE.dropped.load(Relaxed), 1);
+            assert_eq!(STAGE.executed.load(Relaxed), 6);
+            assert_eq!(STAGE.wrong.load(Relaxed), 0);
+            Ok(())
+        })
     }
 
     #[test]
     fn a_flash_probe_fails() -> Result {
-        STAGE.reset();
-        let _driver = driver::<mem::Adapter<TestFlash>>(c"rust-spi-flash")?;
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
+        with_stale::<Fake>(FLASH, |registration, stale| {
+            STAGE.fail.store(1, Release);
+            let _driver = driver::<mem::Adapter<TestFlash>>(FLASH)?;
+            assert_eq!(STAGE.executed.load(Relaxed), 2);
+            assert_eq!(STAGE.bound.load(Relaxed), 0);
+            // SAFETY: There is a reference to it.
+            assert!(unsafe { (*stale.device()).driver.is_null() });
 
-        STAGE.fail.store(1, Release);
-        let stale = Stale::new(&registration, c"rust-spi-flash")?;
-        assert_eq!(STAGE.executed.load(Relaxed), 2);
-        assert_eq!(STAGE.bound.load(Relaxed), 0);
-        // SAFETY: There is a reference to it.
-        assert!(unsafe { (*stale.device()).driver.is_null() });
-
-        // And it can be bound later.
-        STAGE.fail.store(0, Release);
-        // SAFETY: There is a reference to it.
-        assert_eq!(unsafe { bindings::device_attach(stale.device()) }, 1);
-        assert_eq!(STAGE.bound.load(Relaxed), 1);
-        drop(registration);
-        assert_eq!(STAGE.parted.load(Relaxed), 1);
-        Ok(())
+            // And it can be bound later.
+            STAGE.fail.store(0, Release);
+            // SAFETY: There is a reference to it.
+            assert_eq!(unsafe { bindings::device_attach(stale.device()) }, 1);
+            assert_eq!(STAGE.bound.load(Relaxed), 1);
+            drop(registration);
+            assert_eq!(STAGE.parted.load(Relaxed), 1);
+            Ok(())
+        })
     }
 
     #[test]
@@ -721,6 +728,37 @@ mod cases {
 
         let wide = READ.address(Address::new(8, Width::Single, Rate::Str).unwrap());
         assert_eq!(wide.read(Some(u64::MAX), &mut data)?.address(), u64::MAX);
+
+        // Two bytes a cycle, and no half of one.
+        let octal = OpTemplate::new(Command::dtr(0x9f60, Width::Octal));
+        let all = |template: OpTemplate| errno(template.op(None).map(drop));
+        let dummy = |nbytes| Dummy {
+            nbytes,
+            width: Width::Octal,
+            rate: Rate::Dtr,
+        };
+        let part = octal.transfer(Transfer::new(Direction::In, Width::Octal, Rate::Dtr));
+        assert_eq!(all(octal), 0);
+        assert_eq!(all(octal.dummy(dummy(NonZeroU8::MIN))), einval);
+        assert_eq!(all(octal.dummy(dummy(NonZeroU8::MIN.saturating_add(1)))), 0);
+        assert_eq!(
+            all(OpTemplate::new(Command {
+                rate: Rate::Dtr,
+                ..Command::new(0x9f, Width::Octal)
+            })),
+            einval
+        );
+        assert_eq!(
+            errno(part.read(None, data.part_mut(..3)?).map(drop)),
+            einval
+        );
+        assert_eq!(errno(part.read(None, data.part_mut(..2)?).map(drop)), 0);
+        for nbytes in 1..=8 {
+            let address = Address::new(nbytes, Width::Octal, Rate::Dtr).unwrap();
+            let result = errno(octal.address(address).op(Some(0)).map(drop));
+            assert_eq!(result, if nbytes % 2 == 0 { 0 } else { einval });
+        }
+
         let dummy = Dummy {
             nbytes: NonZeroU8::MAX,
             width: Width::Single,
@@ -733,72 +771,82 @@ mod cases {
     /// Whatever C hands over, the driver sees an operation, or nothing.
     #[test]
     fn hostile_operations_do_not_panic() -> Result {
-        STAGE.reset();
-        let faux = faux::Registration::new(c"rust-spi", None)?;
-        let registration = register::<Fake>(faux.as_ref().as_ref())?;
-        let stale = Stale::new(&registration, c"rust-spi-none")?;
-        let mem = stale.mem();
-        let mut data = Buffer::new(16, GFP_KERNEL)?;
-        let raw_mem = core::ptr::from_ref(&*stale.raw).cast_mut();
-        // SAFETY: It is static.
-        let ops = unsafe { &*mem::ops::<Fake>() };
-        let (Some(exec_op), Some(supports_op)) = (ops.exec_op, ops.supports_op) else {
-            return Err(EINVAL);
-        };
-        let inside = mem.enter()?;
-        let (mut refused, mut accepted) = (0u32, 0u32);
+        with_stale::<Fake>(NOBODY, |_registration, stale| {
+            let mem = stale.mem();
+            let mut data = Buffer::new(16, GFP_KERNEL)?;
+            let raw_mem = core::ptr::from_ref(&*stale.raw).cast_mut();
+            // SAFETY: It is static.
+            let ops = unsafe { &*mem::ops::<Fake>() };
+            let (Some(exec_op), Some(supports_op)) = (ops.exec_op, ops.supports_op) else {
+                return Err(EINVAL);
+            };
+            let inside = mem.enter()?;
+            let (mut refused, mut accepted) = (0u32, 0u32);
 
-        for width in [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 255] {
-            for nbytes in [0, 1, 2, 3, 4, 7, 8, 9, 255] {
-                for (len, null) in [
-                    (0, true),
-                    (0, false),
-                    (1, true),
-                    (1, false),
-                    (13, false),
-                    (u32::MAX, true),
-                    (1 << 31, true),
+            let mut try_all = |op: &mut bindings::spi_mem_op| {
+                for (len, offset) in [
+                    (0, None),
+                    (0, Some(0)),
+                    (1, None),
+                    (1, Some(1)),
+                    (13, Some(0)),
+                    // An odd address.
+                    (13, Some(1)),
+                    (12, Some(3)),
+                    (u32::MAX, None),
+                    (1 << 31, None),
                 ] {
+                    // There are three directions.
                     for dir in 0..5 {
-                        let mut op: bindings::spi_mem_op = pin_init::zeroed();
-                        op.cmd.nbytes = if nbytes > 4 { nbytes % 4 } else { 1 };
-                        op.cmd.buswidth = if width > 8 { width } else { 1 };
-                        op.cmd.opcode = 0xffff;
-                        op.cmd.set_dtr(nbytes & 1);
-                        op.addr.nbytes = nbytes;
-                        op.addr.buswidth = width;
-                        op.addr.val = u64::MAX;
-                        op.dummy.nbytes = nbytes;
-                        op.dummy.buswidth = width;
-                        op.data.buswidth = width;
                         op.data.dir = dir;
                         op.data.nbytes = len;
-                        // An odd address, within the buffer.
-                        op.data.buf.in_ = if null {
-                            core::ptr::null_mut()
-                        } else {
-                            data[1..].as_mut_ptr().cast()
+                        op.data.buf.in_ = match offset {
+                            Some(offset) => data[offset..].as_mut_ptr().cast(),
+                            None => core::ptr::null_mut(),
                         };
-                        op.max_freq = u32::from(width);
 
                         // SAFETY: The data is valid, or NULL, and we are inside the gate.
-                        match unsafe { exec_op(raw_mem, &op) } {
+                        match unsafe { exec_op(raw_mem, op) } {
                             0 => accepted += 1,
                             _ => refused += 1,
                         }
                         // SAFETY: As above.
-                        unsafe { supports_op(raw_mem, &op) };
+                        unsafe { supports_op(raw_mem, op) };
                         // SAFETY: As above.
-                        unsafe { bindings::spi_mem_exec_op_inside(raw_mem, &op) };
+                        unsafe { bindings::spi_mem_exec_op_inside(raw_mem, op) };
+                    }
+                }
+            };
+
+            for width in [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 255] {
+                for nbytes in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 255] {
+                    for dtr in [0, 1] {
+                        let mut op: bindings::spi_mem_op = pin_init::zeroed();
+                        op.cmd.nbytes = if nbytes > 4 { nbytes % 4 } else { 1 };
+                        op.cmd.buswidth = if width > 8 { width } else { 1 };
+                        op.cmd.opcode = 0xffff;
+                        op.cmd.set_dtr(dtr & nbytes);
+                        op.addr.nbytes = nbytes;
+                        op.addr.buswidth = width;
+                        op.addr.val = u64::MAX;
+                        op.addr.set_dtr(dtr);
+                        op.dummy.nbytes = nbytes;
+                        op.dummy.buswidth = width;
+                        op.dummy.set_dtr(dtr);
+                        op.data.buswidth = width;
+                        op.data.set_dtr(dtr);
+                        op.data.set_ecc(dtr & !nbytes & 1);
+                        op.max_freq = u32::from(width);
+                        try_all(&mut op);
                     }
                 }
             }
-        }
-        drop(inside);
-        assert!(refused > 1000);
-        assert!(accepted > 100);
-        assert_eq!(data[15], 0);
-        assert_eq!(STAGE.wrong.load(Relaxed), 0);
-        Ok(())
+            drop(inside);
+            assert!(refused > 1000);
+            assert!(accepted > 100);
+            assert_eq!(data[15], 0);
+            assert_eq!(STAGE.wrong.load(Relaxed), 0);
+            Ok(())
+        })
     }
 }

@@ -38,7 +38,7 @@ use core::{
     ptr::NonNull, //
 };
 
-/// A SPI memory, as its driver has it.
+/// A SPI memory, as its driver has it: a C [`struct spi_mem`].
 ///
 /// A driver gets one when it is bound, may copy it, and keeps it in its private data; the lifetime
 /// does not let it go further. The memory, its device and its controller exist as long. What does
@@ -48,6 +48,8 @@ use core::{
 /// # Invariants
 ///
 /// It is a valid `struct spi_mem` for all of `'bound`, to whose device a driver is bound.
+///
+/// [`struct spi_mem`]: srctree/include/linux/spi/spi-mem.h
 #[derive(Clone, Copy)]
 pub struct Mem<'bound> {
     raw: NonNull<bindings::spi_mem>,
@@ -80,7 +82,10 @@ impl<'bound> Mem<'bound> {
     /// becomes of the controller; unbinding it waits for the guard. Single operations need none.
     ///
     /// While there is a guard, the task may sleep, and take locks, but must not wait for something
-    /// that waits for the controller or the device to be unbound.
+    /// that waits for the controller or the device to be unbound. Others can do operations at the
+    /// same time: a guard is no lock.
+    ///
+    /// This is `spi_mem_enter()`. Context: any that may sleep; it does not sleep itself.
     ///
     /// # Errors
     ///
@@ -101,9 +106,9 @@ impl<'bound> Mem<'bound> {
         })
     }
 
-    /// Executes an operation.
+    /// Executes an operation: `spi_mem_exec_op()`.
     ///
-    /// Context: may sleep.
+    /// Context: may sleep, and takes the bus and I/O mutexes of the controller.
     ///
     /// # Errors
     ///
@@ -261,9 +266,11 @@ macro_rules! spi_device_table {
     };
 }
 
-/// A driver of SPI memories.
+/// A driver of SPI memories: a C [`struct spi_mem_driver`](srctree/include/linux/spi/spi-mem.h).
 ///
 /// # Examples
+///
+/// How a driver names what it is for; see [`spi`](crate::spi#examples) for one that does something.
 ///
 /// ```
 /// use kernel::{
@@ -315,6 +322,8 @@ pub trait Driver {
 
     /// Binds the driver to a memory.
     ///
+    /// Context: may sleep. The gate of the controller is open.
+    ///
     /// # Errors
     ///
     /// They leave the memory without a driver, or with `EPROBE_DEFER` are taken back later.
@@ -327,7 +336,10 @@ pub trait Driver {
     /// Unbinds the driver, or its device's controller goes.
     ///
     /// For what needs the device to be still bound; all else is for the `Drop` of the data. The
-    /// gate of the controller is still open, unless a parent is gone already.
+    /// gate of the controller is open until that has ended, also if it is the controller that
+    /// goes: what the memory has to hear last is executed.
+    ///
+    /// Context: may sleep.
     fn unbind<'bound>(
         device: &'bound spi::Device<device::Core<'_>>,
         mem: Mem<'bound>,

@@ -271,6 +271,8 @@ impl Transfer {
 
 /// An operation without its address and data: what can be asked about, and used again and again.
 ///
+/// For C, this and what an [`Op`] adds are one [`struct spi_mem_op`].
+///
 /// All parts of it are types that hold no nonsense: there is no width of three wires, no address
 /// of nine bytes, no data without a direction. Whether a controller can do it is another question;
 /// see [`Mem::supports`](super::Mem::supports).
@@ -288,6 +290,8 @@ impl Transfer {
 /// assert!(Address::new(9, Width::Single, Rate::Str).is_none());
 /// assert_eq!(READ.transfer_phase().map(|data| data.direction()), Some(Direction::In));
 /// ```
+///
+/// [`struct spi_mem_op`]: srctree/include/linux/spi/spi-mem.h
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpTemplate {
     command: Command,
@@ -383,8 +387,13 @@ impl OpTemplate {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the template has a data phase, or if `address` is not there exactly when the
-    /// template has an address phase, or does not fit into that.
+    /// [`EINVAL`]
+    ///
+    /// - if the template has a data phase;
+    /// - if `address` is not there exactly when the template has an address phase, or does not fit
+    ///   into that;
+    /// - if a phase that has eight wires and double transfer rate, thus two bytes in each clock
+    ///   cycle, has an odd number of bytes.
     pub fn op(&self, address: Option<u64>) -> Result<Op<'static>> {
         Op::build(*self, address, Data::None)
     }
@@ -393,7 +402,7 @@ impl OpTemplate {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the template does not have data of that direction or `data` is empty or has
+    /// [`EINVAL`] if the template does not have data of that direction, or if `data` is empty or has
     /// 4 GiB or more, and as for [`OpTemplate::op`].
     pub fn read<'buf>(&self, address: Option<u64>, data: &'buf mut DmaBytes) -> Result<Op<'buf>> {
         Op::build(*self, address, Data::In(data))
@@ -408,10 +417,35 @@ impl OpTemplate {
         Op::build(*self, address, Data::Out(data))
     }
 
+    /// Whether a phase ends in the middle of a clock cycle, with `len` bytes of data.
+    fn halves_a_cycle(&self, len: usize) -> bool {
+        let odd = |width, rate: Rate, nbytes: usize| {
+            width == Width::Octal && rate.is_dtr() && !nbytes.is_multiple_of(2)
+        };
+        let opcode = match self.command.opcode {
+            Opcode::One(_) => 1,
+            Opcode::Two(_) => 2,
+        };
+
+        odd(self.command.width, self.command.rate, opcode)
+            || self
+                .address
+                .is_some_and(|phase| odd(phase.width, phase.rate, phase.nbytes.into()))
+            || self
+                .dummy
+                .is_some_and(|phase| odd(phase.width, phase.rate, phase.nbytes.get().into()))
+            || self
+                .transfer
+                .is_some_and(|phase| odd(phase.width, phase.rate, len))
+    }
+
     /// What a C pointer points to, checked.
     ///
     /// Widths of phases that do not exist do not matter. Fails with [`EINVAL`] if it is no
     /// operation.
+    // There are two callers for each driver, and both are in the path of every operation: nothing
+    // is made there that a callback does not use, and nothing is copied.
+    #[inline(always)]
     pub(super) fn from_raw(raw: &bindings::spi_mem_op) -> Result<Self> {
         let opcode = match raw.cmd.nbytes {
             // CAST: The upper byte is not sent.
@@ -555,6 +589,9 @@ impl<'buf> Op<'buf> {
         if direction.is_some() && (data.is_empty() || u32::try_from(data.len()).is_err()) {
             return Err(EINVAL);
         }
+        if template.halves_a_cycle(data.len()) {
+            return Err(EINVAL);
+        }
         let address = match (template.address, address) {
             (None, None) => 0,
             (Some(phase), Some(address)) if address <= phase.max() => address,
@@ -652,6 +689,7 @@ impl<'buf> Op<'buf> {
     ///
     /// If there is data, it is valid for its length and direction, and nobody else uses it for
     /// writing, or if it is to be filled for reading, for all of `'buf`.
+    #[inline(always)]
     pub(super) unsafe fn from_raw(raw: &bindings::spi_mem_op) -> Result<Self> {
         let template = OpTemplate::from_raw(raw)?;
         // CAST: `u32` fits into `usize`.
