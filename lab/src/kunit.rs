@@ -18,6 +18,7 @@ use crate::overlay::Overlay;
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::series;
+use crate::source::Source;
 use crate::toolchain::{Arch, Bind};
 
 mod stock;
@@ -30,6 +31,9 @@ mod stock;
 /// that is missing is a failure, and so is one that is not in it, a skip that it does not
 /// allow, and one that passes though it is listed to fail. So is anything that the kernel
 /// reports meanwhile (KASAN, warnings, stalls).
+///
+/// With --attempt, a patch that is not part of the series is applied to it, and the tests
+/// in Rust run, among them its own: lab/kernel/attempts/ says which there are.
 ///
 /// With --stock, those of them that can be had on a stock kernel run there, each in a
 /// boot of its own, and must end as um-stock.txt says: nearly all fail.
@@ -52,6 +56,9 @@ pub struct Args {
     /// Run on the stock kernel what can be had there, and expect it to fail
     #[arg(long, conflicts_with_all = ["tree", "update"])]
     stock: bool,
+    /// Run the tests of a patch of lab/kernel/attempts/, on top of the series
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["stock", "filter"])]
+    attempt: Option<String>,
 }
 
 /// The configuration of the series' tests, and the name of their list.
@@ -59,6 +66,10 @@ pub const CONFIG: &str = "um-kunit";
 
 /// The same for drivers on models.
 pub const MODELS: &str = "um-models";
+
+/// The configuration for patches that are not part of the series; one CPU, so that the
+/// system can sleep.
+const ATTEMPTS: &str = "um-attempts";
 
 /// Whatever a kernel with the series reports ends it.
 const STRICT: &[&str] = &["panic_on_warn=1", "oops=panic", "kasan.fault=panic"];
@@ -144,13 +155,16 @@ impl Expected {
     }
 }
 
-/// The line that a test belongs to: the first that is about it, but one with its name comes
-/// first of all.
+/// The line that a test belongs to: the one with its name; or the first with a number that it
+/// matches; or the first of the others.
 fn line_of<'a>(list: &'a [Expected], name: &str) -> Option<&'a Expected> {
-    let named = list
-        .iter()
-        .find(|entry| entry.which == Which::One && entry.name == name);
-    named.or_else(|| list.iter().find(|entry| entry.matches(name)))
+    let is_numbered = |entry: &&Expected| matches!(entry.which, Which::Matching(_));
+    let mut matching = list.iter().filter(|entry| entry.matches(name));
+    matching
+        .clone()
+        .find(|entry| entry.which == Which::One)
+        .or_else(|| matching.clone().find(is_numbered))
+        .or_else(|| matching.next())
 }
 
 /// The list of a configuration.
@@ -547,15 +561,30 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
         }
     }
     let kernel = build_config(lab, config, args.tree)?;
-    let step = lab.ui.step(format!("KUnit in User-mode Linux ({config})"));
-    let dir = lab.paths.out().join("kunit").join(config);
     let filter = args.filter.as_deref();
-    let ran = boot_with(lab, &kernel, &dir, filter, arguments(config), LIMIT)?;
+    let more = arguments(config);
+    run_kernel(lab, &kernel, config, expected, filter, more, args.update)
+}
+
+/// Runs and judges the tests of `kernel`, whose list is `name`'s.
+fn run_kernel(
+    lab: &Lab,
+    kernel: &Kernel,
+    name: &str,
+    mut expected: Vec<Expected>,
+    filter: Option<&str>,
+    more: &[&str],
+    update: bool,
+) -> Result<Option<Summary>> {
+    let file = list_file(&lab.paths, name);
+    let step = lab.ui.step(format!("KUnit in User-mode Linux ({name})"));
+    let dir = lab.paths.out().join("kunit").join(name);
+    let ran = boot_with(lab, kernel, &dir, filter, more, LIMIT)?;
     step.done(format!("{} tests ran", ran.cases.len()));
     if filter.is_some() && ran.cases.is_empty() && faults(&ran).is_empty() {
         return Ok(None);
     }
-    if args.update {
+    if update {
         if ran.ended != Ended::Done {
             bail!("{}; the list stays as it is", faults(&ran).join("; "));
         }
@@ -567,6 +596,36 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
         expected = parse_list(&text)?;
     }
     Ok(Some(report(&ran, &judge(&expected, &ran.cases))))
+}
+
+/// Applies, builds, runs and judges a patch of lab/kernel/attempts/.
+fn run_attempt(lab: &Lab, name: &str, args: &Args) -> Result<Summary> {
+    let file = lab.paths.attempts().join(format!("{name}.patch"));
+    let patch = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let below = build(lab, args.tree)?;
+    let source = Source::ensure(&lab.paths, &lab.ui)?;
+    let (tree, id) = series::checkout_mutant(
+        &lab.paths,
+        &lab.ui,
+        &source,
+        &below.source_dir,
+        &below.source_id,
+        &patch,
+    )
+    .with_context(|| format!("with {}", file.display()))?;
+    let kernel = kernel::build_on(lab, &below, tree, id, ATTEMPTS)?;
+    let list = format!("attempt-{name}");
+    let expected = read_list(&lab.paths, &list)?;
+    let ran = run_kernel(
+        lab,
+        &kernel,
+        &list,
+        expected,
+        Some("rust_*"),
+        &[],
+        args.update,
+    )?;
+    ran.context("no test ran")
 }
 
 fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
@@ -595,6 +654,7 @@ pub fn all(lab: &Lab) -> Result<Summary> {
         tree: false,
         update: false,
         stock: false,
+        attempt: None,
     };
     run_all(lab, &args)
 }
@@ -604,7 +664,10 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     if args.stock {
         return stock::run(lab, args.filter.as_deref());
     }
-    let summary = run_all(lab, &args)?;
+    let summary = match &args.attempt {
+        Some(name) => run_attempt(lab, name, &args)?,
+        None => run_all(lab, &args)?,
+    };
     println!(
         "kunit: {} passed, {} failed, {} skipped, {} fail as listed",
         summary.passed, summary.failed, summary.skipped, summary.fail_as_listed
@@ -736,6 +799,12 @@ mod tests {
         assert_eq!(
             said(&expected, &all),
             ["a.x_1 Passed", "a.x_0 Passed", "a.x_2 Passed", "a.* Passed"]
+        );
+        // The order of the lines is that of the tests, and does not matter.
+        let turned = parse_list("a.* others\na.x_* tests=2\na.x_1\n")?;
+        assert_eq!(
+            said(&turned, &all),
+            ["a.* Passed", "a.x_0 Passed", "a.x_2 Passed", "a.x_1 Passed"]
         );
         assert!(print_list(&expected, &all).ends_with("\na.x_* tests=2\na.x_1\na.* others\n"));
         let mut bad = all;

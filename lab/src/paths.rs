@@ -62,6 +62,11 @@ impl Paths {
         self.clone.join("lab/kernel/mutants")
     }
 
+    /// Kernel patches that are not finished.
+    pub fn attempts(&self) -> PathBuf {
+        self.clone.join("lab/kernel/attempts")
+    }
+
     /// The series, the product of this repository.
     pub fn patches(&self) -> PathBuf {
         self.clone.join("patches")
