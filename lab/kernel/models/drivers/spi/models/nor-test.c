@@ -12,7 +12,6 @@
 #define SIZE	SZ_1M
 
 /* Commands of manufacturers */
-#define OP_DIE_ERASE	0xc4
 #define OP_MT_READ_8D	0xfd
 #define OP_MT_WRREG	0x81
 #define OP_MX_RDCR2	0x71
@@ -338,11 +337,11 @@ static void nor_erases_dice(struct kunit *test)
 
 	t->nor = nor_new_part(test, SIZE, NOR_MICRON_TWO_DICE);
 	memset(t->nor->mem, 0, SIZE);
-	at(t, OP_DIE_ERASE, SIZE / 2, NULL, 0);
+	at(t, NOR_OP_DIE_ERASE, SIZE / 2, NULL, 0);
 	KUNIT_EXPECT_EQ(test, 1, t->nor->flash.faults);
 	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem, 0, SIZE));
 	cmd(t, SPINOR_OP_WREN);
-	at(t, OP_DIE_ERASE, SIZE / 2 + 5, NULL, 0);
+	at(t, NOR_OP_DIE_ERASE, SIZE / 2 + 5, NULL, 0);
 	wait_ready(t);
 	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem, 0, SIZE / 2));
 	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + SIZE / 2, 0xff, SIZE / 2));
@@ -354,7 +353,7 @@ static void nor_erases_dice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, t->nor->flash.faults);
 	t->nor = nor_new_part(test, SIZE, NOR_MICRON);
 	cmd(t, SPINOR_OP_WREN);
-	at(t, OP_DIE_ERASE, 0, NULL, 0);
+	at(t, NOR_OP_DIE_ERASE, 0, NULL, 0);
 	KUNIT_EXPECT_EQ(test, 1, t->nor->flash.faults);
 }
 
