@@ -305,8 +305,8 @@
 //! taken away.
 //!
 //! To forget what should be dropped: a [`mem::Guard`] that is leaked makes unbinding wait for ever.
-//! So does an operation that its driver does not end. Neither makes anything unsafe. References to a
-//! [`Device`], counted ones included, give access to what stays valid in memory, and to nothing
+//! So does an operation that its driver does not end. Neither makes anything unsafe. References to
+//! a [`Device`], counted ones included, give access to what stays valid in memory, and to nothing
 //! that asks the controller.
 //!
 //! # Locks

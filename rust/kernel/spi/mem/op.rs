@@ -402,8 +402,8 @@ impl OpTemplate {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the template does not have data of that direction, or if `data` is empty or has
-    /// 4 GiB or more, and as for [`OpTemplate::op`].
+    /// [`EINVAL`] if the template does not have data of that direction, or if `data` is empty or
+    /// has 4 GiB or more, and as for [`OpTemplate::op`].
     pub fn read<'buf>(&self, address: Option<u64>, data: &'buf mut DmaBytes) -> Result<Op<'buf>> {
         Op::build(*self, address, Data::In(data))
     }
