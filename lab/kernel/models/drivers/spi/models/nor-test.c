@@ -423,7 +423,7 @@ static void nor_locks_for_ever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SR2_LB1, t->nor->sr2);
 	cmd(t, SPINOR_OP_SRSTEN);
 	cmd(t, SPINOR_OP_SRST);
-	udelay(100);
+	usleep_range(100, 200);
 	KUNIT_EXPECT_EQ(test, SR2_LB1, t->nor->sr2);
 	KUNIT_EXPECT_EQ(test, 0, t->nor->flash.faults);
 
@@ -673,7 +673,7 @@ static void nor_reset_ends_octal(struct kunit *test)
 	octal_cmd(t, SPINOR_OP_SRST);
 	KUNIT_EXPECT_EQ(test, NOR_SPI, t->nor->proto);
 	KUNIT_EXPECT_FALSE(test, t->nor->addr4);
-	udelay(100);
+	usleep_range(100, 200);
 	KUNIT_EXPECT_EQ(test, 0, status(t));
 	t->nor->mem[7] = 0x77;
 	KUNIT_EXPECT_EQ(test, 0x77, read_with(t, SPINOR_OP_READ_FAST, 7, 3, 8, 1));
