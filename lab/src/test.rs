@@ -23,7 +23,7 @@ use crate::verdict::Verdict;
 
 /// Test it all: the fast checks, unit tests of the lab, KUnit, mutants, and all boots
 ///
-/// About a quarter of an hour when the kernels are built, 40 minutes from an empty cache.
+/// About half an hour in a clean clone, less when its kernels are built, more from an empty cache.
 /// Writes out/demo.json, and logs under out/. The last line counts; exit status 0 only
 /// if nothing failed.
 #[derive(Debug, clap::Args)]
