@@ -6,14 +6,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::console::Console;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::machine::Machine;
 use crate::qemu::{self, Bench, Job};
-use crate::series;
-use crate::source::Source;
 
 /// Unregister a controller, and an MTD, from inside an operation: lockdep must say so
 ///
@@ -169,26 +167,14 @@ fn build(lab: &Lab, tree: bool, machine: &Machine, more: &[&str]) -> Result<Kern
         false => Variant::Series { upto: None },
     };
     let below = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
-    if below.source_id.ends_with("-dirty") {
-        bail!("linux/ has changes that are not committed; this needs a commit below it");
-    }
     let dir = lab.paths.clone.join("lab/kernel/inside");
     let mut patch = Vec::new();
     for name in [&["remove-from-inside"], more].concat() {
         let file = dir.join(name).with_extension("patch");
         patch.extend(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
     }
-    let source = Source::ensure(&lab.paths, &lab.ui)?;
-    let (tree, id) = series::checkout_mutant(
-        &lab.paths,
-        &lab.ui,
-        &source,
-        &below.source_dir,
-        &below.source_id,
-        &patch,
-    )
-    .with_context(|| format!("{} on top of the series", dir.display()))?;
-    kernel::build_on(lab, &below, tree, id, CONFIG)
+    kernel::build_patched(lab, &below, &patch, CONFIG)
+        .with_context(|| format!("{} on top of the series", dir.display()))
 }
 
 /// What [`judge`] says of a kernel whose lockdep knows nothing of the gate.

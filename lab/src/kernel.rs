@@ -339,20 +339,21 @@ pub fn build_overlaid(
     )
 }
 
-/// Builds the tree `dir`, which is the source of `below` with a commit on top, starting
-/// from what was built for that.
-pub fn build_mutant(lab: &Lab, below: &Kernel, dir: PathBuf, id: String) -> Result<Kernel> {
-    build_on(lab, below, dir, id, &below.config)
-}
-
-/// As [`build_mutant`], with another configuration for the same architecture.
-pub fn build_on(
-    lab: &Lab,
-    below: &Kernel,
-    dir: PathBuf,
-    id: String,
-    config_name: &str,
-) -> Result<Kernel> {
+/// `below` with a patch on top, in a tree of its own; starts from what was built for
+/// `below`. The configuration may be another one, for the same architecture.
+pub fn build_patched(lab: &Lab, below: &Kernel, patch: &[u8], config_name: &str) -> Result<Kernel> {
+    if below.source_id.ends_with("-dirty") {
+        bail!("linux/ has changes that are not committed; a patch needs a commit below it");
+    }
+    let source = Source::ensure(&lab.paths, &lab.ui)?;
+    let (dir, id) = series::checkout_mutant(
+        &lab.paths,
+        &lab.ui,
+        &source,
+        &below.source_dir,
+        &below.source_id,
+        patch,
+    )?;
     let config = config(&lab.paths, config_name)?;
     let tree = Tree {
         dir,

@@ -18,7 +18,6 @@ use crate::overlay::Overlay;
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::series;
-use crate::source::Source;
 use crate::toolchain::{Arch, Bind};
 
 mod stock;
@@ -604,17 +603,8 @@ fn run_attempt(lab: &Lab, name: &str, args: &Args) -> Result<Summary> {
     let file = lab.paths.attempts().join(format!("{name}.patch"));
     let patch = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let below = build(lab, args.tree)?;
-    let source = Source::ensure(&lab.paths, &lab.ui)?;
-    let (tree, id) = series::checkout_mutant(
-        &lab.paths,
-        &lab.ui,
-        &source,
-        &below.source_dir,
-        &below.source_id,
-        &patch,
-    )
-    .with_context(|| format!("with {}", file.display()))?;
-    let kernel = kernel::build_on(lab, &below, tree, id, ATTEMPTS)?;
+    let kernel = kernel::build_patched(lab, &below, &patch, ATTEMPTS)
+        .with_context(|| format!("with {}", file.display()))?;
     let list = format!("attempt-{name}");
     let expected = read_list(&lab.paths, &list)?;
     let ran = run_kernel(

@@ -15,9 +15,7 @@ use crate::ktap::{Case, Status};
 use crate::kunit::{self, Ended, Expected, Outcome as TestOutcome, Ran};
 use crate::paths::Paths;
 use crate::process;
-use crate::series;
 use crate::soak;
-use crate::source::Source;
 use crate::toolchain::key;
 use crate::ui;
 
@@ -322,16 +320,7 @@ impl<'a> Baseline<'a> {
             }
             self.good.borrow_mut().insert(target.test.clone());
         }
-        let source = Source::ensure(&lab.paths, &lab.ui)?;
-        let (tree, id) = series::checkout_mutant(
-            &lab.paths,
-            &lab.ui,
-            &source,
-            &self.kernel.source_dir,
-            &self.kernel.source_id,
-            &mutant.bytes,
-        )?;
-        let kernel = kernel::build_mutant(lab, &self.kernel, tree, id)?;
+        let kernel = kernel::build_patched(lab, &self.kernel, &mutant.bytes, &self.kernel.config)?;
         for target in &mutant.kills {
             let ran = kunit::boot_with(
                 lab,

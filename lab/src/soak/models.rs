@@ -7,10 +7,9 @@ use anyhow::{Context, Result, bail};
 use comfy_table::Table;
 use serde::{Deserialize, Serialize};
 
-use super::{file, save};
+use super::{is_lasting, kept, save};
 use crate::kernel::{Kernel, Lab};
-use crate::kunit::{self, Outcome};
-use crate::paths::Paths;
+use crate::kunit::{self, Expected, Outcome};
 use crate::process;
 use crate::toolchain::key;
 use crate::ui;
@@ -46,14 +45,6 @@ struct Kept {
     models: Vec<Boot>,
 }
 
-fn kept(paths: &Paths) -> Vec<Boot> {
-    let kept: Kept = fs::read_to_string(file(paths))
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    kept.models
-}
-
 fn of<'a>(boots: &'a [Boot], suite: &str) -> impl Iterator<Item = &'a Boot> + use<'a> {
     let suite = suite.to_owned();
     boots.iter().filter(move |boot| boot.suite == suite)
@@ -83,9 +74,10 @@ pub fn run(lab: &Lab, tree: bool, limit: Option<u32>, end: Instant) -> Result<bo
         &kernel.config_sha256,
         lab.toolchain.key(),
     ]);
-    let (mut boots, others): (Vec<Boot>, Vec<Boot>) = kept(&lab.paths)
+    let Kept { models } = kept(&lab.paths);
+    let (mut boots, others): (Vec<Boot>, Vec<Boot>) = models
         .into_iter()
-        .partition(|boot| boot.key == key);
+        .partition(|boot| boot.key == key && is_lasting(&boot.source_id));
     'rounds: loop {
         let mut idle = true;
         for suite in &suites {
@@ -96,7 +88,7 @@ pub fn run(lab: &Lab, tree: bool, limit: Option<u32>, end: Instant) -> Result<bo
                 break 'rounds;
             }
             idle = false;
-            boots.push(boot(lab, &kernel, suite, seed, cycles, &key)?);
+            boots.push(boot(lab, &kernel, &list, suite, seed, cycles, &key)?);
             let models = others.iter().chain(&boots).cloned().collect();
             save(&lab.paths, &Kept { models })?;
         }
@@ -125,6 +117,7 @@ pub fn run(lab: &Lab, tree: bool, limit: Option<u32>, end: Instant) -> Result<bo
 fn boot(
     lab: &Lab,
     kernel: &Kernel,
+    list: &[Expected],
     suite: &str,
     seed: u32,
     cycles: u32,
@@ -144,8 +137,7 @@ fn boot(
     arguments.extend(words.iter().map(String::as_str));
     let dir = lab.paths.out().join("soak/models").join(suite);
     let ran = kunit::boot_with(lab, kernel, &dir, Some(&name), &arguments, LIMIT)?;
-    let expected = kunit::read_list(&lab.paths, kunit::MODELS)?;
-    let expected: Vec<_> = expected.into_iter().filter(|it| it.name == name).collect();
+    let expected: Vec<_> = list.iter().filter(|it| it.name == name).cloned().collect();
     let mut wrong = kunit::faults(&ran);
     for (name, outcome) in kunit::judge(&expected, &ran.cases) {
         match outcome {
@@ -164,15 +156,11 @@ fn boot(
     let why = match passed {
         true => log
             .lines()
-            .find_map(|line| {
-                line.split_once("# unbind_random: ")?
-                    .1
-                    .find(" reads,")
-                    .map(|_| line)
-            })
-            .and_then(|line| line.split_once("# unbind_random: "))
-            .map(|(_, said)| said.to_owned())
-            .unwrap_or_default(),
+            .filter_map(|line| line.split_once("# unbind_random: "))
+            .map(|(_, said)| said)
+            .find(|said| said.contains(" reads,"))
+            .unwrap_or_default()
+            .to_owned(),
         false => wrong.join("; "),
     };
     step.done(if passed { "passed" } else { why.as_str() });
