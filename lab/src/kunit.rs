@@ -9,7 +9,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use regex::Regex;
 
 use crate::kernel::{self, Kernel, Lab, Variant};
@@ -81,8 +81,16 @@ pub fn arguments(config: &str) -> &'static [&'static str] {
     }
 }
 
-/// Those on models take more than six minutes, most of which they sleep, and longer on a busy
-/// machine.
+/// Suites of a configuration that run at the same time, each lot in a boot of its own: those on
+/// models sleep most of the time, in grace periods.
+fn lots(config: &str) -> &'static [Option<&'static str>] {
+    match config {
+        MODELS => &[Some("model_[!c]*"), Some("model_c*")],
+        _ => &[None],
+    }
+}
+
+/// Those on models take minutes, and longer on a busy machine.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// One test takes seconds.
@@ -468,8 +476,8 @@ pub struct Summary {
     pub fail_as_listed: usize,
 }
 
-/// Prints what is not well and counts.
-fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
+/// Prints what is not well and counts; `runs` are the lots.
+fn report(runs: &[Ran], outcomes: &[(String, Outcome)]) -> Summary {
     let mut summary = Summary::default();
     for (name, outcome) in outcomes {
         match outcome {
@@ -480,14 +488,16 @@ fn report(ran: &Ran, outcomes: &[(String, Outcome)]) -> Summary {
             Outcome::Missing => println!("kunit: {name}: did not run to its end"),
         }
     }
-    let faults = faults(ran);
+    let faults: Vec<String> = runs.iter().flat_map(faults).collect();
     for fault in &faults {
         println!("kunit: {fault}");
     }
     summary.failed =
         outcomes.len() - summary.passed - summary.skipped - summary.fail_as_listed + faults.len();
     if summary.failed > 0 {
-        println!("kunit: the console is {}", ran.log.display());
+        for ran in runs {
+            println!("kunit: a console is {}", ran.log.display());
+        }
     }
     summary
 }
@@ -546,9 +556,16 @@ fn filtered(expected: &[Expected], glob: &str) -> Result<Vec<Expected>> {
     Ok(left)
 }
 
-/// Builds, runs and judges all tests of one configuration; with a filter, those that
-/// match, if there are any.
-fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
+/// What is to be run of one configuration.
+struct Plan {
+    config: &'static str,
+    kernel: Kernel,
+    expected: Vec<Expected>,
+}
+
+/// Reads the list of a configuration, and builds its kernel; with a filter, if anything in the
+/// list matches.
+fn plan(lab: &Lab, config: &'static str, args: &Args) -> Result<Option<Plan>> {
     let file = list_file(&lab.paths, config);
     let mut expected = match file.exists() || !args.update {
         true => read_list(&lab.paths, config)?,
@@ -561,9 +578,54 @@ fn run_config(lab: &Lab, config: &str, args: &Args) -> Result<Option<Summary>> {
         }
     }
     let kernel = build_config(lab, config, args.tree)?;
+    Ok(Some(Plan {
+        config,
+        kernel,
+        expected,
+    }))
+}
+
+fn run_plan(lab: &Lab, plan: Plan, args: &Args) -> Result<Option<Summary>> {
     let filter = args.filter.as_deref();
-    let more = arguments(config);
-    run_kernel(lab, &kernel, config, expected, filter, more, args.update)
+    let lots = match filter {
+        Some(_) => &[filter],
+        None => lots(plan.config),
+    };
+    let Plan {
+        config,
+        kernel,
+        expected,
+    } = plan;
+    run_kernel(lab, &kernel, config, expected, lots, args.update)
+}
+
+/// Boots `kernel` once for each lot, all at the same time.
+fn boot_lots(lab: &Lab, kernel: &Kernel, name: &str, lots: &[Option<&str>]) -> Result<Vec<Ran>> {
+    let dir = lab.paths.out().join("kunit").join(name);
+    let more = arguments(name);
+    let dirs = (1..).map(|number| match lots {
+        [_] => dir.clone(),
+        _ => dir.join(format!("lot-{number}")),
+    });
+    let boots: Vec<_> = dirs.zip(lots).collect();
+    at_once(boots, |(dir, filter)| {
+        boot_with(lab, kernel, &dir, *filter, more, LIMIT)
+    })
+}
+
+/// Does `work` with each in a thread of its own, and returns what came out in their order.
+fn at_once<T: Send, R: Send>(each: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = each
+            .into_iter()
+            .map(|one| scope.spawn(move || work(one)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
+            .collect()
+    })
 }
 
 /// Runs and judges the tests of `kernel`, whose list is `name`'s.
@@ -572,30 +634,31 @@ fn run_kernel(
     kernel: &Kernel,
     name: &str,
     mut expected: Vec<Expected>,
-    filter: Option<&str>,
-    more: &[&str],
+    lots: &[Option<&str>],
     update: bool,
 ) -> Result<Option<Summary>> {
     let file = list_file(&lab.paths, name);
     let step = lab.ui.step(format!("KUnit in User-mode Linux ({name})"));
-    let dir = lab.paths.out().join("kunit").join(name);
-    let ran = boot_with(lab, kernel, &dir, filter, more, LIMIT)?;
-    step.done(format!("{} tests ran", ran.cases.len()));
-    if filter.is_some() && ran.cases.is_empty() && faults(&ran).is_empty() {
+    let runs = boot_lots(lab, kernel, name, lots)?;
+    let cases: Vec<Case> = runs.iter().flat_map(|ran| ran.cases.clone()).collect();
+    step.done(format!("{} tests ran", cases.len()));
+    let faults: Vec<String> = runs.iter().flat_map(faults).collect();
+    let filtered = matches!(lots, [Some(_)]);
+    if filtered && cases.is_empty() && faults.is_empty() {
         return Ok(None);
     }
     if update {
-        if ran.ended != Ended::Done {
-            bail!("{}; the list stays as it is", faults(&ran).join("; "));
+        if runs.iter().any(|ran| ran.ended != Ended::Done) {
+            bail!("{}; the list stays as it is", faults.join("; "));
         }
-        let text = print_list(&expected, &ran.cases);
+        let text = print_list(&expected, &cases);
         let dir = file.parent().context("the list has a directory")?;
         fs::create_dir_all(dir)
             .and_then(|()| fs::write(&file, &text))
             .with_context(|| format!("cannot write {}", file.display()))?;
         expected = parse_list(&text)?;
     }
-    Ok(Some(report(&ran, &judge(&expected, &ran.cases))))
+    Ok(Some(report(&runs, &judge(&expected, &cases))))
 }
 
 /// Applies, builds, runs and judges a patch of lab/kernel/attempts/.
@@ -607,35 +670,31 @@ fn run_attempt(lab: &Lab, name: &str, args: &Args) -> Result<Summary> {
         .with_context(|| format!("with {}", file.display()))?;
     let list = format!("attempt-{name}");
     let expected = read_list(&lab.paths, &list)?;
-    let ran = run_kernel(
-        lab,
-        &kernel,
-        &list,
-        expected,
-        Some("rust_*"),
-        &[],
-        args.update,
-    )?;
+    let lots = &[Some("rust_*")];
+    let ran = run_kernel(lab, &kernel, &list, expected, lots, args.update)?;
     ran.context("no test ran")
 }
 
+/// All configurations at the same time, since their tests sleep a lot.
 fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
-    let mut sum = Summary::default();
-    let mut matched = false;
+    let mut plans = Vec::new();
     for config in [CONFIG, MODELS] {
-        if let Some(summary) = run_config(lab, config, args)? {
-            matched = true;
-            sum.passed += summary.passed;
-            sum.failed += summary.failed;
-            sum.skipped += summary.skipped;
-            sum.fail_as_listed += summary.fail_as_listed;
-        }
+        plans.extend(plan(lab, config, args)?);
     }
-    if !matched {
+    let summaries: Vec<Option<Summary>> = at_once(plans, |plan| run_plan(lab, plan, args))?;
+    let ran: Vec<Summary> = summaries.into_iter().flatten().collect();
+    if ran.is_empty() {
         let glob = args.filter.as_deref().unwrap_or_default();
         bail!("no test of lab/data/kunit/ matches {glob}");
     }
-    Ok(sum)
+    Ok(ran
+        .into_iter()
+        .fold(Summary::default(), |sum, one| Summary {
+            passed: sum.passed + one.passed,
+            failed: sum.failed + one.failed,
+            skipped: sum.skipped + one.skipped,
+            fail_as_listed: sum.fail_as_listed + one.fail_as_listed,
+        }))
 }
 
 /// Builds, runs and judges all tests.
@@ -669,12 +728,15 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     })
 }
 
-/// What the kernel takes for a match: suite and test by themselves, each with * and ?.
+/// What the kernel takes for a match: suite and test by themselves, each with *, ?, and [!x]
+/// for any other than x.
 pub fn glob_pattern(glob: &str) -> Result<Regex> {
     let part = |text: &str| {
         regex::escape(text)
             .replace(r"\*", "[^.]*")
             .replace(r"\?", "[^.]")
+            .replace(r"\[!", "[^.")
+            .replace(r"\]", "]")
     };
     let (suite, test) = glob.split_once('.').unwrap_or((glob, "*"));
     Regex::new(&format!("^{}\\.{}$", part(suite), part(test)))
@@ -835,6 +897,22 @@ mod tests {
         assert!(glob_pattern("spi_gate.*s")?.is_match("spi_gate.nests"));
         assert!(!glob_pattern("spi_gate.n")?.is_match("spi_gate.nests"));
         assert!(!glob_pattern("spi")?.is_match("spi_gate.nests"));
+        assert!(glob_pattern("sp[!j]*")?.is_match("spi_gate.nests"));
+        assert!(!glob_pattern("sp[!i]*")?.is_match("spi_gate.nests"));
+        Ok(())
+    }
+
+    #[test]
+    fn each_test_on_models_is_in_one_lot() -> Result<()> {
+        let lots: Vec<Regex> = lots(MODELS)
+            .iter()
+            .flatten()
+            .map(|glob| glob_pattern(glob))
+            .collect::<Result<_>>()?;
+        for test in read_list(&Paths::find()?, MODELS)? {
+            let found = lots.iter().filter(|lot| lot.is_match(&test.name)).count();
+            assert_eq!(found, 1, "{}", test.name);
+        }
         Ok(())
     }
 

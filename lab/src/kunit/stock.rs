@@ -287,7 +287,20 @@ mod tests {
         for wrong in ["a.b", "a.b what", "a fails", "a.b fails\na.b fails"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
-        assert!(!read(&Paths::find()?)?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn the_committed_list_has_tests_that_there_are() -> Result<()> {
+        let paths = Paths::find()?;
+        let mut there = super::super::read_list(&paths, super::super::CONFIG)?;
+        there.extend(super::super::read_list(&paths, super::super::MODELS)?);
+        let list = read(&paths)?;
+        assert!(!list.is_empty());
+        for entry in &list {
+            let found = there.iter().any(|it| it.name == entry.name);
+            assert!(found, "{}", entry.name);
+        }
         Ok(())
     }
 }

@@ -706,7 +706,7 @@ static void cadence_is_tried_again(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, device_is_bound(&t->m->pdev->dev));
 	t->mtd = find_mtd();
 	KUNIT_ASSERT_NOT_NULL(test, t->mtd);
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* Of the test's thread, the nth allocation from now */
@@ -823,7 +823,7 @@ static void cadence_operation_fails_allocation(struct kunit *test)
 	operation_fails_allocation(test, op_dirmap);
 	mem_erase(test);
 	operation_fails_allocation(test, mem_write);
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* What the variants have in common, unbinding as far as it is theirs */

@@ -331,7 +331,7 @@ static void driver_binds_again(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, NULL, find_mtd());
 		bind(test);
 	}
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* One-time programmable registers: read, program, erase, lock */
@@ -367,7 +367,7 @@ static void driver_has_security_registers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EROFS, mtd_write_user_prot_reg(t->mtd, NOR_PAGE, 1, &done,
 							      t->buf));
 	KUNIT_EXPECT_EQ(test, 0, mtd_erase_user_prot_reg(t->mtd, 0, NOR_PAGE));
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* By the command for one die, which leaves the other alone, and for both */
@@ -386,12 +386,12 @@ static void driver_erases_dice(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem + FLASH_SIZE / 2, 0xff,
 						   FLASH_SIZE / 2));
 	KUNIT_EXPECT_EQ(test, pattern(FLASH_SIZE / 2 - 1), t->nor->mem[FLASH_SIZE / 2 - 1]);
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 
 	erase = (struct erase_info) { .addr = 0, .len = FLASH_SIZE };
 	KUNIT_EXPECT_EQ(test, 0, mtd_erase(t->mtd, &erase));
 	KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(t->nor->mem, 0xff, FLASH_SIZE));
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* The driver brings the flash to octal DTR, back for suspend, and back when it goes. */
@@ -513,7 +513,7 @@ static void driver_put_after_unbind(struct kunit *test)
 	put_mtd(t);
 	KUNIT_EXPECT_FALSE_MSG(test, kasan_byte_accessible(mtd), "it is not freed");
 	bind(test);
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 }
 
 /* Unbinding with an operation inside */
@@ -1032,7 +1032,7 @@ static void unbind_random(struct kunit *test)
 	/* Or nobody was there to be interrupted. */
 	KUNIT_EXPECT_GT(test, atomic_read(&t->ended), cycles / 4);
 	KUNIT_EXPECT_GT(test, atomic_read(&t->reads), cycles);
-	expect_all_right(test, t->mtd);
+	expect_parts_right(test, t->mtd);
 	kunit_info(test, "%u reads, %u interrupted readers, %u interrupts\n",
 		   atomic_read(&t->reads), atomic_read(&t->ended), t->m->irqs);
 }

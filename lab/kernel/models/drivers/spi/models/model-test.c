@@ -370,7 +370,7 @@ static struct kunit_case model_cases[] = {
 };
 
 static struct kunit_suite model_suite = {
-	.name = "model",
+	.name = "model_harness",
 	.exit = test_exit,
 	.test_cases = model_cases,
 };
