@@ -435,6 +435,7 @@ fn feed(command: &mut Command, input: &[u8]) -> Result<(bool, String)> {
 /// the cache can get again; one that was given may be gone by then.
 fn clone(source: &Source, dir: &Path, given: bool) -> Result<()> {
     let parent = dir.parent().unwrap_or(dir);
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     process::output(
         git::git(parent)
             .args(["clone", "--quiet", "--no-checkout"])

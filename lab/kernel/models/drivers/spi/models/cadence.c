@@ -256,13 +256,21 @@ static void cadence_auto_poll(struct model *m)
 	} while (status & NOR_SR_WIP && tries--);
 }
 
+/* The status has those that are not masked when they come. */
+static void cadence_event(struct model *m, u32 events)
+{
+	struct cadence *c = m->state;
+
+	c->regs[CADENCE_IRQSTATUS / 4] |= events & cadence_get(m, CADENCE_IRQMASK);
+}
+
 static void cadence_write_flash(struct model *m, u32 addr)
 {
 	struct cadence *c = m->state;
 	struct flash_op op;
 
 	if (cadence_get(m, CADENCE_WR_PROTECT)) {
-		c->regs[CADENCE_IRQSTATUS / 4] |= IRQ_PROTECTED;
+		cadence_event(m, IRQ_PROTECTED);
 		model_fault(m, "written to while write protection is on");
 		return;
 	}
@@ -287,7 +295,7 @@ static void cadence_fill(struct model *m)
 	} else {
 		c->limit = c->len;
 	}
-	c->regs[CADENCE_IRQSTATUS / 4] |= events;
+	cadence_event(m, events);
 }
 
 static bool cadence_finish(struct model *m)
@@ -316,7 +324,7 @@ static bool cadence_finish(struct model *m)
 		if (c->dead & CADENCE_DEAD_WRITE)
 			return false;
 		cadence_write_flash(m, cadence_get(m, INDIRECTWR_ADDR));
-		c->regs[CADENCE_IRQSTATUS / 4] |= IRQ_COMPLETE;
+		cadence_event(m, IRQ_COMPLETE);
 		if (!(c->dead & CADENCE_DEAD_WRITE_DONE)) {
 			c->regs[INDIRECTWR / 4] = INDIRECT_DONE;
 			c->running = CADENCE_NOTHING;
@@ -616,7 +624,7 @@ static void cadence_window(struct model *m, void *buf, unsigned int offset, size
 			return;
 		c->running = CADENCE_NOTHING;
 		c->regs[INDIRECTRD / 4] = INDIRECT_DONE;
-		c->regs[CADENCE_IRQSTATUS / 4] |= IRQ_COMPLETE;
+		cadence_event(m, IRQ_COMPLETE);
 		return;
 	}
 	cadence_settle(m);

@@ -131,6 +131,8 @@ static bool fiu_finish(struct model *m)
 		return false;
 	}
 
+	if (!(cfg & UMA_CMDSIZ))
+		model_fault(m, "data without a command");
 	if (in) {
 		op.in = &f->regs[UMA_DR0 / 4];
 		op.len = in;
@@ -163,6 +165,12 @@ static void fiu_write(struct model *m, unsigned int offset, int size, u32 val)
 		return;
 	}
 
+	if (offset >= UMA_DR0 && offset < UMA_DR0 + CHUNK) {
+		model_fault(m, "register %#x is for reading", offset);
+		return;
+	}
+	if (offset == UMA_CTS && fiu_get(m, UMA_CTS) & CTS_EXEC)
+		model_fault(m, "command while busy");
 	f->regs[offset / 4] = val;
 	if (offset != UMA_CTS)
 		return;

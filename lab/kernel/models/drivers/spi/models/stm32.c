@@ -72,6 +72,7 @@ enum { INDIRECT_WRITE, INDIRECT_READ, AUTO_POLL, MAPPED };
 struct stm32_state {
 	u32 regs[0x200 / 4];
 	bool busy;		/* from the start until the last byte is taken */
+	bool prefetching;	/* from the first read of the window to an abort */
 	bool collecting;	/* bytes to write, before the operation */
 	u8 data[DATA_MAX];
 	unsigned int len;
@@ -103,6 +104,7 @@ static unsigned int stm32_mode(struct model *m)
 static void stm32_idle(struct stm32_state *q)
 {
 	q->busy = false;
+	q->prefetching = false;
 	q->collecting = false;
 	q->len = 0;
 	q->pos = 0;
@@ -211,7 +213,7 @@ static u32 stm32_read(struct model *m, unsigned int offset, int size)
 
 	if (offset == l->sr) {
 		val = stm32_get(m, l->sr) & (SR_TCF | SR_SMF);
-		if (q->busy)
+		if (q->busy || q->prefetching)
 			val |= SR_BUSY;
 		if (q->collecting || q->pos < q->len)
 			val |= SR_FTF;
@@ -262,10 +264,13 @@ static void stm32_begin(struct model *m)
 	struct stm32_state *q = m->state;
 	struct flash_op op;
 
-	if (!(stm32_get(m, l->cr) & CR_EN) || q->busy) {
+	if (!(stm32_get(m, l->cr) & CR_EN) || q->busy || q->prefetching) {
 		model_fault(m, "command while disabled or busy");
 		return;
 	}
+	/* Hardware does not mind, but the driver would take it for the end of this one. */
+	if (stm32_get(m, l->sr) & SR_TCF)
+		model_fault(m, "command, and the end of the one before is not cleared");
 
 	stm32_idle(q);
 	q->busy = true;
@@ -324,13 +329,16 @@ static void stm32_write(struct model *m, unsigned int offset, int size, u32 val)
 	if (offset == l->cr) {
 		if (!(val & CR_EN) && q->busy)
 			model_fault(m, "disabled while a command runs");
-		if (val & CR_ABORT)
+		if (val & CR_ABORT) {
+			if (q->busy || q->prefetching)
+				q->regs[l->sr / 4] |= SR_TCF;
 			stm32_idle(q);
+		}
 		q->regs[l->cr / 4] = val & ~CR_ABORT;
 		return;
 	}
 	if (offset == l->sr || ((offset == l->ccr || offset == l->ir || offset == l->ar) &&
-				q->busy)) {
+				(q->busy || q->prefetching))) {
 		model_fault(m, "register %#x written while busy", offset);
 		return;
 	}
@@ -378,6 +386,7 @@ static void stm32_window(struct model *m, void *buf, unsigned int offset, size_t
 	op.len = len;
 	op.in = buf;
 	model_exec(m, &op);
+	q->prefetching = true;
 }
 
 #define STM32_MODEL						\
