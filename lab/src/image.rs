@@ -16,6 +16,7 @@ pub struct Image {
 }
 
 impl Image {
+    /// A smaller one is the start of a larger one.
     pub fn new(seed: u64, size: usize) -> Self {
         let mut state = seed;
         let mut bytes = Vec::with_capacity(size + 8);

@@ -34,7 +34,7 @@ pub struct Machine {
     pub serial_port: u32,
     /// Arguments that make the machine.
     pub qemu: Vec<String>,
-    /// How long reading the whole flash takes under KASAN on a quiet host.
+    /// How long reading the whole MTD takes under KASAN on a quiet host.
     #[serde(default)]
     pub whole_read_seconds: u64,
     /// What a cycle may take when that is more than scenarios allow, for the time limit
@@ -68,6 +68,16 @@ pub struct Flash {
     /// In bytes; QEMU wants a backing file of exactly this size.
     pub size: usize,
     pub drive_index: u32,
+    /// The device tree has a partition of this many bytes, at the start and the only one: that
+    /// is the MTD then.
+    pub partition: Option<usize>,
+}
+
+impl Flash {
+    /// How much of it the kernel's MTD has.
+    pub fn mtd_size(&self) -> usize {
+        self.partition.unwrap_or(self.size)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -316,6 +326,7 @@ mod tests {
             }
             if let Some(flash) = &machine.flash {
                 assert!(flash.size.is_power_of_two(), "{name}");
+                assert!(flash.mtd_size() <= flash.size, "{name}");
                 assert!(
                     !machine.path.is_empty(),
                     "{name} names no driver's functions"
