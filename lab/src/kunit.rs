@@ -35,10 +35,11 @@ mod stock;
 /// in Rust run, among them its own: lab/kernel/attempts/ says which there are.
 ///
 /// With --stock, those of them that can be had on a stock kernel run there, each in a
-/// boot of its own, and must end as um-stock.txt says: nearly all fail.
+/// boot of its own, and must end as um-stock.txt says: those that unbind something under an
+/// operation fail.
 ///
-/// Takes five minutes the first time for each kernel, then a minute or two; --stock
-/// takes five minutes more. Writes out/build/, out/src/, out/kunit/ (the consoles and
+/// Takes five minutes the first time for each kernel, then three or four; --stock takes
+/// five to fifteen minutes more. Writes out/build/, out/src/, out/kunit/ (the consoles and
 /// the parser's JSON) and out/logs/build-*-um-*.log.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
