@@ -477,8 +477,8 @@ pub struct Summary {
     pub fail_as_listed: usize,
 }
 
-/// Prints what is not well and counts; `runs` are the lots.
-fn report(runs: &[Ran], outcomes: &[(String, Outcome)]) -> Summary {
+/// Prints what is not well and counts; `runs` are the lots, and `faults` theirs.
+fn report(runs: &[Ran], faults: &[String], outcomes: &[(String, Outcome)]) -> Summary {
     let mut summary = Summary::default();
     for (name, outcome) in outcomes {
         match outcome {
@@ -489,8 +489,7 @@ fn report(runs: &[Ran], outcomes: &[(String, Outcome)]) -> Summary {
             Outcome::Missing => println!("kunit: {name}: did not run to its end"),
         }
     }
-    let faults: Vec<String> = runs.iter().flat_map(faults).collect();
-    for fault in &faults {
+    for fault in faults {
         println!("kunit: {fault}");
     }
     summary.failed =
@@ -557,16 +556,18 @@ fn filtered(expected: &[Expected], glob: &str) -> Result<Vec<Expected>> {
     Ok(left)
 }
 
-/// What is to be run of one configuration.
-struct Plan {
-    config: &'static str,
+/// What is to be run of one kernel.
+struct Plan<'a> {
+    /// Of its list.
+    name: &'a str,
     kernel: Kernel,
     expected: Vec<Expected>,
+    lots: Vec<Option<&'a str>>,
 }
 
 /// Reads the list of a configuration, and builds its kernel; with a filter, if anything in the
 /// list matches.
-fn plan(lab: &Lab, config: &'static str, args: &Args) -> Result<Option<Plan>> {
+fn plan<'a>(lab: &Lab, config: &'a str, args: &'a Args) -> Result<Option<Plan<'a>>> {
     let file = list_file(&lab.paths, config);
     let mut expected = match file.exists() || !args.update {
         true => read_list(&lab.paths, config)?,
@@ -580,37 +581,27 @@ fn plan(lab: &Lab, config: &'static str, args: &Args) -> Result<Option<Plan>> {
     }
     let kernel = build_config(lab, config, args.tree)?;
     Ok(Some(Plan {
-        config,
+        name: config,
         kernel,
         expected,
+        lots: match args.filter.as_deref() {
+            Some(glob) => vec![Some(glob)],
+            None => lots(config).to_vec(),
+        },
     }))
 }
 
-fn run_plan(lab: &Lab, plan: Plan, args: &Args) -> Result<Option<Summary>> {
-    let filter = args.filter.as_deref();
-    let lots = match filter {
-        Some(_) => &[filter],
-        None => lots(plan.config),
-    };
-    let Plan {
-        config,
-        kernel,
-        expected,
-    } = plan;
-    run_kernel(lab, &kernel, config, expected, lots, args.update)
-}
-
-/// Boots `kernel` once for each lot, all at the same time.
-fn boot_lots(lab: &Lab, kernel: &Kernel, name: &str, lots: &[Option<&str>]) -> Result<Vec<Ran>> {
-    let dir = lab.paths.out().join("kunit").join(name);
-    let more = arguments(name);
-    let dirs = (1..).map(|number| match lots {
+/// Boots the kernel once for each lot, all at the same time.
+fn boot_lots(lab: &Lab, plan: &Plan) -> Result<Vec<Ran>> {
+    let dir = lab.paths.out().join("kunit").join(plan.name);
+    let more = arguments(plan.name);
+    let dirs = (1..).map(|number| match plan.lots[..] {
         [_] => dir.clone(),
         _ => dir.join(format!("lot-{number}")),
     });
-    let boots: Vec<_> = dirs.zip(lots).collect();
+    let boots: Vec<_> = dirs.zip(&plan.lots).collect();
     at_once(boots, |(dir, filter)| {
-        boot_with(lab, kernel, &dir, *filter, more, LIMIT)
+        boot_with(lab, &plan.kernel, &dir, *filter, more, LIMIT)
     })
 }
 
@@ -629,22 +620,17 @@ fn at_once<T: Send, R: Send>(each: Vec<T>, work: impl Fn(T) -> Result<R> + Sync)
     })
 }
 
-/// Runs and judges the tests of `kernel`, whose list is `name`'s.
-fn run_kernel(
-    lab: &Lab,
-    kernel: &Kernel,
-    name: &str,
-    mut expected: Vec<Expected>,
-    lots: &[Option<&str>],
-    update: bool,
-) -> Result<Option<Summary>> {
-    let file = list_file(&lab.paths, name);
-    let step = lab.ui.step(format!("KUnit in User-mode Linux ({name})"));
-    let runs = boot_lots(lab, kernel, name, lots)?;
+/// Runs and judges; with `update`, what ran becomes the list.
+fn run_plan(lab: &Lab, mut plan: Plan, update: bool) -> Result<Option<Summary>> {
+    let file = list_file(&lab.paths, plan.name);
+    let step = lab
+        .ui
+        .step(format!("KUnit in User-mode Linux ({})", plan.name));
+    let runs = boot_lots(lab, &plan)?;
     let cases: Vec<Case> = runs.iter().flat_map(|ran| ran.cases.clone()).collect();
     step.done(format!("{} tests ran", cases.len()));
     let faults: Vec<String> = runs.iter().flat_map(faults).collect();
-    let filtered = matches!(lots, [Some(_)]);
+    let filtered = matches!(plan.lots[..], [Some(_)]);
     if filtered && cases.is_empty() && faults.is_empty() {
         return Ok(None);
     }
@@ -652,14 +638,15 @@ fn run_kernel(
         if runs.iter().any(|ran| ran.ended != Ended::Done) {
             bail!("{}; the list stays as it is", faults.join("; "));
         }
-        let text = print_list(&expected, &cases);
+        let text = print_list(&plan.expected, &cases);
         let dir = file.parent().context("the list has a directory")?;
         fs::create_dir_all(dir)
             .and_then(|()| fs::write(&file, &text))
             .with_context(|| format!("cannot write {}", file.display()))?;
-        expected = parse_list(&text)?;
+        plan.expected = parse_list(&text)?;
     }
-    Ok(Some(report(&runs, &judge(&expected, &cases))))
+    let outcomes = judge(&plan.expected, &cases);
+    Ok(Some(report(&runs, &faults, &outcomes)))
 }
 
 /// Applies, builds, runs and judges a patch of lab/kernel/attempts/.
@@ -670,10 +657,13 @@ fn run_attempt(lab: &Lab, name: &str, args: &Args) -> Result<Summary> {
     let kernel = kernel::build_patched(lab, &below, &patch, ATTEMPTS)
         .with_context(|| format!("with {}", file.display()))?;
     let list = format!("attempt-{name}");
-    let expected = read_list(&lab.paths, &list)?;
-    let lots = &[Some("rust_*")];
-    let ran = run_kernel(lab, &kernel, &list, expected, lots, args.update)?;
-    ran.context("no test ran")
+    let plan = Plan {
+        name: &list,
+        kernel,
+        expected: read_list(&lab.paths, &list)?,
+        lots: vec![Some("rust_*")],
+    };
+    run_plan(lab, plan, args.update)?.context("no test ran")
 }
 
 /// All configurations at the same time, since their tests sleep a lot.
@@ -682,7 +672,7 @@ fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
     for config in [CONFIG, MODELS] {
         plans.extend(plan(lab, config, args)?);
     }
-    let summaries: Vec<Option<Summary>> = at_once(plans, |plan| run_plan(lab, plan, args))?;
+    let summaries = at_once(plans, |plan| run_plan(lab, plan, args.update))?;
     let ran: Vec<Summary> = summaries.into_iter().flatten().collect();
     if ran.is_empty() {
         let glob = args.filter.as_deref().unwrap_or_default();

@@ -73,13 +73,6 @@ pub struct Flash {
     pub partition: Option<usize>,
 }
 
-impl Flash {
-    /// How much of it the kernel's MTD has.
-    pub fn mtd_size(&self) -> usize {
-        self.partition.unwrap_or(self.size)
-    }
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeviceTree {
@@ -326,7 +319,7 @@ mod tests {
             }
             if let Some(flash) = &machine.flash {
                 assert!(flash.size.is_power_of_two(), "{name}");
-                assert!(flash.mtd_size() <= flash.size, "{name}");
+                assert!(flash.partition.is_none_or(|it| it <= flash.size), "{name}");
                 assert!(
                     !machine.path.is_empty(),
                     "{name} names no driver's functions"

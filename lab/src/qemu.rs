@@ -16,7 +16,7 @@ use crate::guest;
 use crate::image::Image;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::ktap;
-use crate::machine::{Compatible, Flash, Machine};
+use crate::machine::{Compatible, Machine};
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::scenario::Scenario;
@@ -78,16 +78,18 @@ impl<'a> Bench<'a> {
     pub fn prepare(lab: &'a Lab, machine: &'a Machine, kernel: &Kernel, seed: u64) -> Result<Self> {
         lab.toolchain.check(machine.arch.qemu())?;
         let flash = machine.flash.as_ref();
-        let image = Image::new(seed, flash.map_or(0, Flash::mtd_size));
-        let image_path = match flash {
-            Some(flash) => {
-                let images = lab.paths.out().join("boot/images");
-                let path = images.join(format!("{}-{seed}.bin", machine.name));
-                // The MTD's is the start of it.
-                Image::new(seed, flash.size).write(&path)?;
-                Some(path)
-            }
-            None => None,
+        let whole = Image::new(seed, flash.map_or(0, |flash| flash.size));
+        let image_path = flash.map(|_| {
+            let images = lab.paths.out().join("boot/images");
+            images.join(format!("{}-{seed}.bin", machine.name))
+        });
+        if let Some(path) = &image_path {
+            whole.write(path)?;
+        }
+        // What the kernel's MTD has of it.
+        let image = match flash.and_then(|flash| flash.partition) {
+            Some(size) => Image::new(seed, size),
+            None => whole,
         };
         Ok(Self {
             lab,

@@ -214,6 +214,7 @@ fn console(log: &Path) -> Result<String> {
 mod tests {
     use super::*;
     use crate::ktap::Case;
+    use crate::kunit;
     use std::path::PathBuf;
 
     fn ran(status: Option<Status>, ended: Ended) -> Ran {
@@ -293,8 +294,8 @@ mod tests {
     #[test]
     fn the_committed_list_has_tests_that_there_are() -> Result<()> {
         let paths = Paths::find()?;
-        let mut there = super::super::read_list(&paths, super::super::CONFIG)?;
-        there.extend(super::super::read_list(&paths, super::super::MODELS)?);
+        let mut there = kunit::read_list(&paths, kunit::CONFIG)?;
+        there.extend(kunit::read_list(&paths, kunit::MODELS)?);
         let list = read(&paths)?;
         assert!(!list.is_empty());
         for entry in &list {

@@ -101,6 +101,12 @@ static unsigned int stm32_mode(struct model *m)
 	return FIELD_GET(QSPI_CCR_FMODE, stm32_get(m, qspi_layout.ccr));
 }
 
+/* To those who would start something, or end it */
+static bool stm32_is_busy(struct stm32_state *q)
+{
+	return q->busy || q->prefetching;
+}
+
 static void stm32_idle(struct stm32_state *q)
 {
 	q->busy = false;
@@ -213,7 +219,7 @@ static u32 stm32_read(struct model *m, unsigned int offset, int size)
 
 	if (offset == l->sr) {
 		val = stm32_get(m, l->sr) & (SR_TCF | SR_SMF);
-		if (q->busy || q->prefetching)
+		if (stm32_is_busy(q))
 			val |= SR_BUSY;
 		if (q->collecting || q->pos < q->len)
 			val |= SR_FTF;
@@ -264,7 +270,7 @@ static void stm32_begin(struct model *m)
 	struct stm32_state *q = m->state;
 	struct flash_op op;
 
-	if (!(stm32_get(m, l->cr) & CR_EN) || q->busy || q->prefetching) {
+	if (!(stm32_get(m, l->cr) & CR_EN) || stm32_is_busy(q)) {
 		model_fault(m, "command while disabled or busy");
 		return;
 	}
@@ -330,7 +336,7 @@ static void stm32_write(struct model *m, unsigned int offset, int size, u32 val)
 		if (!(val & CR_EN) && q->busy)
 			model_fault(m, "disabled while a command runs");
 		if (val & CR_ABORT) {
-			if (q->busy || q->prefetching)
+			if (stm32_is_busy(q))
 				q->regs[l->sr / 4] |= SR_TCF;
 			stm32_idle(q);
 		}
@@ -338,7 +344,7 @@ static void stm32_write(struct model *m, unsigned int offset, int size, u32 val)
 		return;
 	}
 	if (offset == l->sr || ((offset == l->ccr || offset == l->ir || offset == l->ar) &&
-				(q->busy || q->prefetching))) {
+				stm32_is_busy(q))) {
 		model_fault(m, "register %#x written while busy", offset);
 		return;
 	}
