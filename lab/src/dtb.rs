@@ -86,7 +86,7 @@ fn filled_in(lab: &Lab, machine: &Machine, compatible: &Compatible, name: &str) 
         .with_context(|| format!("{} with machine {}", file.display(), machine.name))
 }
 
-/// Replaces `@compatible@` and the machine's own words.
+/// Replaces `@compatible@`, `@partitions@` and the machine's own words.
 fn fill_in(template: &str, machine: &Machine, compatible: &Compatible) -> Result<String> {
     let list: Vec<_> = compatible
         .list
@@ -94,11 +94,13 @@ fn fill_in(template: &str, machine: &Machine, compatible: &Compatible) -> Result
         .map(|it| format!("\"{it}\""))
         .collect();
     let list = list.join(", ");
+    let partition = machine.flash.as_ref().and_then(|flash| flash.partition);
     let mut unknown = None;
     let text = Regex::new("@([a-z-]+)@")?.replace_all(template, |found: &Captures| {
         let word = &found[1];
         match machine.device_tree.values.get(word) {
             _ if word == "compatible" => list.clone(),
+            _ if word == "partitions" => partition.map_or_else(String::new, partitions),
             Some(value) => value.clone(),
             None => {
                 unknown = Some(word.to_owned());
@@ -111,6 +113,22 @@ fn fill_in(template: &str, machine: &Machine, compatible: &Compatible) -> Result
         Some(word) => bail!("no value for @{word}@"),
         None => Ok(text),
     }
+}
+
+/// The only partition of a flash, `size` bytes from its start.
+fn partitions(size: usize) -> String {
+    format!(
+        "partitions {{
+	compatible = \"fixed-partitions\";
+	#address-cells = <1>;
+	#size-cells = <1>;
+
+	partition@0 {{
+		label = \"start\";
+		reg = <0x0 {size:#x}>;
+	}};
+}};"
+    )
 }
 
 #[cfg(test)]
@@ -133,6 +151,17 @@ mod tests {
         )?;
         let expected = "c = \"intel,socfpga-qspi\", \"cdns,qspi-nor\"; i = <0 124 4>; f@0";
         assert_eq!(text, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_partition_is_as_large_as_the_machine_says() -> Result<()> {
+        let mut machine = machine()?;
+        let node = |machine: &Machine| fill_in("@partitions@", machine, &machine.compatible[0]);
+        assert_eq!(node(&machine)?, "");
+        let flash = machine.flash.as_mut().context("no flash")?;
+        flash.partition = Some(0x40_0000);
+        assert!(node(&machine)?.contains("reg = <0x0 0x400000>;"));
         Ok(())
     }
 

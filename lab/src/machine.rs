@@ -68,8 +68,8 @@ pub struct Flash {
     /// In bytes; QEMU wants a backing file of exactly this size.
     pub size: usize,
     pub drive_index: u32,
-    /// The device tree has a partition of this many bytes, at the start and the only one: that
-    /// is the MTD then.
+    /// The device tree gets a partition of this many bytes, at the start and the only one, where
+    /// its template has `@partitions@`: that is the MTD then.
     pub partition: Option<usize>,
 }
 
