@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use comfy_table::Table;
 use serde::Serialize;
 
@@ -217,7 +217,18 @@ pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
             }
         }
         outcome.expected += wanted.len();
-        outcome.rows.extend(all_rows(lab, &bench, &wanted, args)?);
+        let (rows, ended) = all_rows(lab, &bench, &wanted, args);
+        outcome.rows.extend(rows);
+        if ended.is_err() && !outcome.rows.is_empty() {
+            // What was shown until then is not lost; results of a whole run stay in place.
+            println!("{}", table(&outcome.rows, args.machine == ALL));
+            println!(
+                "stopped: {} of {} rows until then as they should be",
+                outcome.good(),
+                outcome.rows.len() - outcome.skipped()
+            );
+        }
+        ended?;
         booted.push(BootedReport::new(&bench, &kernels));
     }
     println!("{}", table(&outcome.rows, args.machine == ALL));
@@ -237,8 +248,9 @@ struct Wanted<'a> {
     kernel: &'a Kernel,
 }
 
-/// Boots `args.jobs` at a time; rows come back in the order of `wanted`.
-fn all_rows(lab: &Lab, bench: &Bench, wanted: &[Wanted], args: &Args) -> Result<Vec<Row>> {
+/// Boots `args.jobs` at a time; rows come back in the order of `wanted`, and those that ended
+/// before an error with it.
+fn all_rows(lab: &Lab, bench: &Bench, wanted: &[Wanted], args: &Args) -> (Vec<Row>, Result<()>) {
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
     let work = || -> Result<()> {
@@ -258,7 +270,7 @@ fn all_rows(lab: &Lab, bench: &Bench, wanted: &[Wanted], args: &Args) -> Result<
                 .push((index, row));
         }
     };
-    std::thread::scope(|scope| -> Result<()> {
+    let ended = std::thread::scope(|scope| -> Result<()> {
         let threads: Vec<_> = (0..args.jobs).map(|_| scope.spawn(work)).collect();
         for thread in threads {
             match thread.join() {
@@ -267,10 +279,11 @@ fn all_rows(lab: &Lab, bench: &Bench, wanted: &[Wanted], args: &Args) -> Result<
             }
         }
         Ok(())
-    })?;
-    let mut rows = rows.into_inner().context("a boot's thread panicked")?;
+    });
+    // Only whole rows are put in.
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(index, _)| *index);
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    (rows.into_iter().map(|(_, row)| row).collect(), ended)
 }
 
 fn one_row(lab: &Lab, bench: &Bench, wanted: Wanted, args: &Args) -> Result<Row> {

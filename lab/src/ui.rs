@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use comfy_table::{ContentArrangement, Row, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::process;
+
 /// Where progress goes. Cheap to clone; steps may overlap.
 #[derive(Clone, Debug)]
 pub struct Ui {
@@ -73,7 +75,7 @@ impl Default for Ui {
     }
 }
 
-/// Something that takes a while. Dropped without [`Step::done`], it failed.
+/// Something that takes a while. Dropped without [`Step::done`], it failed, or was interrupted.
 #[derive(Debug)]
 pub struct Step {
     ui: Ui,
@@ -114,7 +116,10 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         if !self.ended {
-            self.end("failed");
+            self.end(match process::interrupted() {
+                true => "interrupted",
+                false => "failed",
+            });
         }
     }
 }

@@ -345,24 +345,25 @@ fn finish(mut child: Child) -> Result<Said> {
 }
 
 /// Ctrl-C, and that no process was left which has this in its command line.
-fn interrupt(child: Child, left: impl AsRef<OsStr>) -> Result<()> {
+fn interrupt(child: Child, left: impl AsRef<OsStr>) -> Result<Said> {
     run(Command::new("kill").arg("-INT").arg(child.id().to_string()))?;
     let said = finish(child)?;
     ensure!(said.code == Some(130), "{said:?}");
     ensure!(said.err.lines().last() == Some("interrupted"), "{said:?}");
     let left = left.as_ref().as_encoded_bytes();
     let start = Instant::now();
-    while processes()?
-        .iter()
-        .any(|line| line.windows(left.len()).any(|it| it == left))
-    {
+    while processes()?.iter().any(|line| is_in(left, line)) {
         ensure!(
             start.elapsed() < Duration::from_secs(5),
             "a process was left"
         );
         sleep(Duration::from_millis(20));
     }
-    Ok(())
+    Ok(said)
+}
+
+fn is_in(part: &[u8], line: &[u8]) -> bool {
+    line.windows(part.len()).any(|it| it == part)
 }
 
 /// All command lines.
@@ -652,6 +653,35 @@ fn an_interrupted_boot() -> Result<()> {
         said.out.contains("data of the whole flash: right"),
         "{said:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn an_interrupted_demo_shows_the_rows_it_had() -> Result<()> {
+    let day = Day::new()?;
+    let kernel = day.kernel("kernel")?.display().to_string();
+    day.host_tools()?;
+    let demo = "demo --driver rust --scenario held-fd --toolchain host --linux";
+    let demo: Vec<_> = demo.split(' ').chain([kernel.as_str()]).collect();
+    // The guest of the first row ends by itself, that of the second has to be stopped.
+    let second = "clone/out/boot/second";
+    day.qemu(&format!(
+        "if test -e {second}; then sleep {}; else : >{second}; fi",
+        long(4),
+        second = day.path(second).display()
+    ))?;
+    fs::create_dir_all(day.path("clone/out/boot"))?;
+    let lab = day.start(&demo)?;
+    let start = Instant::now();
+    while !processes()?.iter().any(|it| is_in(long(4).as_bytes(), it)) {
+        ensure!(start.elapsed() < PATIENCE, "the second row does not boot");
+        sleep(Duration::from_millis(20));
+    }
+    let said = interrupt(lab, long(4))?;
+    assert!(said.out.contains("inconclusive"), "{said:?}");
+    let counted = "stopped: 0 of 1 rows until then as they should be";
+    assert!(said.out.contains(counted), "{said:?}");
+    assert!(said.err.contains("held-fd: interrupted"), "{said:?}");
     Ok(())
 }
 
