@@ -15,15 +15,15 @@
 //! Operations come one at a time, under the bus and I/O mutexes of the SPI core. What the
 //! controller is set up for ([`Setup`]) is kept between them, under a mutex that is taken inside
 //! those and is held for the whole operation. It is the innermost: what happens under it, sleeps
-//! included, takes no lock but those of clock, timer and completion. The interrupt handler takes
-//! none but that of the completion.
+//! included, takes no lock but those of timers, completions and the kernel's log. The interrupt
+//! handler takes none but that of the completion.
 //!
 //! # States
 //!
 //! Where the controller has to be in a state for something, that is a value, whose end ends the
 //! state: clocks and resets are a part of [`Hardware`]; timing and chip select are changed in
 //! [`hardware::Off`]; interrupts come while there are [`hardware::Events`]; an indirect access is
-//! cancelled unless it was finished. Every wait is bounded.
+//! cancelled unless it was finished. Every wait is bounded, whatever the hardware does meanwhile.
 //!
 //! # Variants
 //!
@@ -38,18 +38,25 @@
 //! | `intel,socfpga-qspi` | no short reads as commands, slow SRAM, no auto-poll | both |
 //! | `amd,pensando-elba-qspi` | register read between start and data of a write | both |
 //! | `mobileye,eyeq5-ospi` | reads by polling, no auto-poll, octal | both, octal on ours |
-//! | `starfive,jh7110-qspi` | clocks and a reset line of its own | ours |
+//! | `starfive,jh7110-qspi` | bus clocks, a reset line of its own | ours |
 //! | `ti,k2g-qspi` | direct reads, delay between start and data of a write | ours |
 //! | `ti,am654-ospi` | the same, octal, sends on four wires | ours |
 //! | `renesas,rzn1-qspi` | direct only, write protection, no DTR, limited rates | ours |
 //! | `xlnx,versal-ospi-1.0` | external DMA, by firmware | left out: no such DMA in Rust |
 //! | `amd,versal2-ospi` | the same, resets the flash | left out, for the same reason |
 //!
-//! QEMU's model sends no dummy cycles, has one wire, and no direct window.
+//! These two fall back on `cdns,qspi-nor` in their device trees. They are in the match table to be
+//! refused, which leaves them to the driver in C. The only machines with `mobileye,eyeq5-ospi` so
+//! far are MIPS, for which the kernel has no Rust.
+//!
+//! QEMU's model sends no dummy cycles and has one wire. Its direct window is behind a multiplexer
+//! that these variants do not know. It counts what is in the SRAM in bytes where the controller
+//! counts words, and refills it with each word taken, so that reading it in parts is exercised on
+//! ours only.
 //!
 //! # Compared to the driver in C
 //!
-//! Left out, beside these two variants:
+//! Left out, beside the variants of Versal:
 //!
 //! * Runtime power management, and system sleep: drivers in Rust have no callbacks for either. The
 //!   clocks run as long as the driver is bound, and a controller that forgets its registers in
@@ -57,20 +64,31 @@
 //! * Direct reads by a DMA controller that copies memory: there is no dmaengine in Rust. The CPU
 //!   copies, as it does in C when there is no such controller.
 //! * Resetting the flash by a line of the controller, which only Versal 2 does.
+//! * The regions of registers and window are mapped, but not reserved: what reserves them in Rust
+//!   cannot do so again when the driver is bound a second time.
+//! * The interrupt does not have the name of the device: names are constants in Rust.
 //!
 //! Different, and meant to be:
 //!
 //! * Delays and sampling follow the chip select, and not only the rate of the clock.
-//! * A delay that does not fit is as long as possible, and not what is left after masking.
-//! * Reads by polling give up after as long without data as those by interrupt, and the loop that
-//!   empties the SRAM cannot go on for more than was asked for.
-//! * A reset line that cannot be moved, and a controller that is busy after a write, are errors.
-//! * Where there is no SRAM, what is not within the window is refused.
-//! * What the controller cannot send is not supported, instead of being sent in another way: data
-//!   that follows an address after dummy cycles, addresses of more than four bytes.
+//! * A delay that does not fit is as long as possible, and not what is left after masking; so is
+//!   `cdns,read-delay`.
+//! * Reads by polling give up after as long without data as those by interrupt, neither waits
+//!   longer for events that bring no data, and the loop that empties the SRAM cannot go on for more
+//!   than was asked for.
+//! * A reset line that cannot be moved, and a controller that is busy after a write, are errors; so
+//!   is an operation for a chip select for which firmware has no flash.
+//! * A FIFO whose width is not a multiple of four bytes is refused.
+//! * Where there is no SRAM, what is not within the window is refused, and direct access is
+//!   switched on, whatever the boot loader did.
+//! * Commands without data, and those that write without an address, have their dummy cycles.
+//! * What this driver does not send is not supported, instead of being sent in another way or
+//!   failing later: data that follows an address after dummy cycles, addresses of more than four
+//!   bytes, more than 31 dummy cycles.
 //! * The polling of the flash for the end of a write is switched off once, when the controller is
 //!   set up, not with each write; protocol and address width are written when they change.
-//! * After an error everything is set up anew.
+//! * After an error chip select, clock, timing, protocol and address width are set up anew.
+//! * The interrupt handler does not claim an interrupt without an event.
 
 use kernel::{
     device::{
@@ -331,20 +349,44 @@ kernel::of_device_table!(
     OF_TABLE,
     <CadenceQspi as platform::Driver>::IdInfo,
     [
-        (of::DeviceId::new(c"amd,pensando-elba-qspi"), &variant::ELBA),
-        (of::DeviceId::new(c"cdns,qspi-nor"), &variant::CADENCE),
-        (of::DeviceId::new(c"intel,lgm-qspi"), &variant::CADENCE),
-        (of::DeviceId::new(c"intel,socfpga-qspi"), &variant::SOCFPGA),
-        (of::DeviceId::new(c"mobileye,eyeq5-ospi"), &variant::EYEQ5),
-        (of::DeviceId::new(c"renesas,rzn1-qspi"), &variant::RZN1),
-        (of::DeviceId::new(c"starfive,jh7110-qspi"), &variant::JH7110),
-        (of::DeviceId::new(c"ti,am654-ospi"), &variant::AM654),
-        (of::DeviceId::new(c"ti,k2g-qspi"), &variant::K2G),
+        (
+            of::DeviceId::new(c"amd,pensando-elba-qspi"),
+            Some(&variant::ELBA)
+        ),
+        (of::DeviceId::new(c"amd,versal2-ospi"), None),
+        (
+            of::DeviceId::new(c"cdns,qspi-nor"),
+            Some(&variant::CADENCE)
+        ),
+        (
+            of::DeviceId::new(c"intel,lgm-qspi"),
+            Some(&variant::CADENCE)
+        ),
+        (
+            of::DeviceId::new(c"intel,socfpga-qspi"),
+            Some(&variant::SOCFPGA)
+        ),
+        (
+            of::DeviceId::new(c"mobileye,eyeq5-ospi"),
+            Some(&variant::EYEQ5)
+        ),
+        (
+            of::DeviceId::new(c"renesas,rzn1-qspi"),
+            Some(&variant::RZN1)
+        ),
+        (
+            of::DeviceId::new(c"starfive,jh7110-qspi"),
+            Some(&variant::JH7110)
+        ),
+        (of::DeviceId::new(c"ti,am654-ospi"), Some(&variant::AM654)),
+        (of::DeviceId::new(c"ti,k2g-qspi"), Some(&variant::K2G)),
+        (of::DeviceId::new(c"xlnx,versal-ospi-1.0"), None),
     ]
 );
 
 impl platform::Driver for CadenceQspi {
-    type IdInfo = &'static Variant;
+    /// None for what is left to the driver in C, and would match by its fallback.
+    type IdInfo = Option<&'static Variant>;
     type Data<'bound> = spi::Registration<'bound, Self>;
     const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
 
@@ -353,7 +395,7 @@ impl platform::Driver for CadenceQspi {
         info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         let dev: &device::Device<Bound> = pdev.as_ref();
-        let variant: &'static Variant = info.ok_or(ENODEV)?;
+        let variant = info.copied().flatten().ok_or(ENODEV)?;
         let board = Board::read(dev, variant)?;
         let Some(chip_selects) = NonZeroU16::new(board.chip_selects() as u16) else {
             dev_err!(dev, "no flash is declared\n");

@@ -29,6 +29,7 @@ EXPORT_SYMBOL_IF_KUNIT(mtd_fake_parts);
 static int mtd_fake_called(struct mtd_info *mtd, enum mtd_fake_call call)
 {
 	struct mtd_fake *fake = mtd->priv;
+	int ret = 0;
 
 	atomic_inc(&fake->calls[call]);
 	if (READ_ONCE(fake->gone))
@@ -38,6 +39,8 @@ static int mtd_fake_called(struct mtd_info *mtd, enum mtd_fake_call call)
 		complete(&fake->entered);
 		if (!wait_for_completion_timeout(&fake->release, MTD_FAKE_TIMEOUT))
 			WRITE_ONCE(fake->timed_out, true);
+		if (fake->inside)
+			ret = fake->inside(fake, mtd);
 	}
 
 	if (fake->jitter) {
@@ -52,7 +55,7 @@ static int mtd_fake_called(struct mtd_info *mtd, enum mtd_fake_call call)
 	if (READ_ONCE(fake->gone))
 		atomic_inc(&fake->late);
 
-	return fake->fail & BIT(call) ? -EIO : 0;
+	return fake->fail & BIT(call) ? -EIO : ret;
 }
 
 static int mtd_fake_read(struct mtd_info *mtd, loff_t from, size_t len, size_t *retlen,
@@ -432,20 +435,6 @@ static int mtd_fake_run_user_erase(struct mtd_fake *fake, struct mtd_info *mtd)
 	return mtd_erase_user_prot_reg(mtd, 0, MTD_FAKE_LEN);
 }
 
-static int mtd_fake_run_oob_ecc(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_oob_region region;
-
-	return mtd_ooblayout_ecc(mtd, 0, &region);
-}
-
-static int mtd_fake_run_oob_free(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_oob_region region;
-
-	return mtd_ooblayout_free(mtd, 0, &region);
-}
-
 int mtd_fake_run_unmapped_area(struct mtd_fake *fake, struct mtd_info *mtd)
 {
 	unsigned long addr = mtd_get_unmapped_area(mtd, MTD_FAKE_LEN, 0, 0);
@@ -527,8 +516,6 @@ const struct mtd_fake_entry mtd_fake_entries[] = {
 	ENTRY(user_write, USER_WRITE),
 	ENTRY(user_lock, USER_LOCK),
 	ENTRY(user_erase, USER_ERASE),
-	ENTRY(oob_ecc, OOB_ECC),
-	ENTRY(oob_free, OOB_FREE),
 	ENTRY(pairing_info, PAIRING_INFO),
 	ENTRY(pairing_wunit, PAIRING_WUNIT),
 	ENTRY(suspend, SUSPEND, .refused = 0),
@@ -608,6 +595,7 @@ NEXT(mtd_info, partitions, part);
 NEXT(mtd_info, part, master);
 LAST(mtd_info, master);
 
+/* These are asked by drivers in the middle of operations, and do not enter. */
 FIRST(mtd_ooblayout_ops, ecc);
 NEXT(mtd_ooblayout_ops, ecc, free);
 LAST(mtd_ooblayout_ops, free);

@@ -118,6 +118,7 @@ struct mtd_fake_thread {
  * @timed_out: a callback that blocks was not released
  * @block: mask of callbacks that block next time
  * @fail: mask of callbacks that answer -EIO
+ * @inside: what callbacks that block do when they go on
  * @get_error: what _get_device() returns
  * @entered: a callback blocks
  * @release: lets callbacks that block go on
@@ -145,6 +146,7 @@ struct mtd_fake {
 	bool timed_out;
 	unsigned long block;
 	unsigned long fail;
+	int (*inside)(struct mtd_fake *fake, struct mtd_info *mtd);
 	int get_error;
 	struct completion entered;
 	struct completion release;

@@ -315,6 +315,66 @@ static void mtd_gate_nests(struct kunit *test)
 	mtd_gate_test_hold(test, mtd_gate_hold, -ENODEV);
 }
 
+/* What drivers do by way of the core in the middle of an operation */
+static int mtd_gate_ask_inside(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	struct mtd_oob_ops ops = { .datbuf = fake->buf, .len = MTD_FAKE_LEN };
+	struct mtd_oob_region region;
+	size_t retlen;
+
+	/* The gate is closed, as it is not for who comes with it open. */
+	if (mtd_read(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf) != -ENODEV)
+		return -EINVAL;
+
+	return mtd_ooblayout_ecc(mtd, 0, &region) ?:
+	       mtd_ooblayout_free(mtd, 0, &region) ?:
+	       mtd_read_inside(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf) ?:
+	       mtd_write_inside(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf) ?:
+	       mtd_read_oob_inside(mtd, 0, &ops) ?:
+	       mtd_write_oob_inside(mtd, 0, &ops);
+}
+
+static int mtd_gate_markbad(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	mtd_fake_block(fake, MTD_FAKE_MARKBAD);
+	fake->inside = mtd_gate_ask_inside;
+
+	return mtd_block_markbad(mtd, 0);
+}
+
+/* An operation that is waited for ends as if nobody waited. */
+static void mtd_gate_finishes(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_gate_test_hold(test, mtd_gate_markbad, 0);
+
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[MTD_FAKE_READ]));
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[MTD_FAKE_WRITE]));
+}
+
+/* The core's own writev() is one operation, too. */
+static int mtd_gate_writev(struct mtd_fake *fake, struct mtd_info *mtd)
+{
+	struct kvec vecs[] = {
+		{ .iov_base = fake->buf, .iov_len = MTD_FAKE_LEN },
+		{ .iov_base = fake->buf, .iov_len = MTD_FAKE_LEN },
+	};
+	size_t retlen;
+	int ret;
+
+	mtd->_writev = NULL;
+	mtd_fake_block(fake, MTD_FAKE_WRITE);
+	ret = mtd_writev(mtd, vecs, ARRAY_SIZE(vecs), 0, &retlen);
+
+	return ret ?: retlen != 2 * MTD_FAKE_LEN;
+}
+
+static void mtd_gate_finishes_writev(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_gate_test_hold(test, mtd_gate_writev, 0);
+
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[MTD_FAKE_WRITE]));
+}
+
 /* A driver with a long operation looks between two steps whether anybody wants it. */
 static int mtd_gate_hold_until_gone(struct mtd_fake *fake, struct mtd_info *mtd)
 {
@@ -477,8 +537,8 @@ static void mtd_gate_reports_users(struct kunit *test)
 	fake->mtd->master.refcounted = true;
 	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
 	mtd_gate_expect_users(test, fake, 0);
-	fake->mtd->master.refcounted = false;
 	put_mtd_device(mtds[2]);
+	fake->mtd->master.refcounted = false;
 
 	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
 	mtd_gate_expect_users(test, fake, 0);
@@ -506,6 +566,49 @@ static void mtd_gate_puts_partition(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mtd_del_partition(fake->mtd, part->index));
 	KUNIT_EXPECT_EQ(test, 1, kref_read(&part->refcnt));
 	put_mtd_device(part);
+}
+
+/*
+ * File systems tell MTDs apart by their numbers: the next one does not get that of
+ * one which somebody still has, be it only to get errors from it.
+ */
+static void mtd_gate_expect_keeps(struct kunit *test, bool parts)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_fake *other;
+	struct mtd_info *mtd;
+	int index;
+
+	fake->keep = true;
+	fake->mtd->master.refcounted = true;
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, parts));
+	mtd = get_mtd_device_nm(parts ? mtd_fake_parts[0].name : fake->name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mtd);
+	index = mtd->index;
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+
+	other = mtd_fake_new_on(test, fake->parent, NULL);
+	other->keep = true;
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_register(other, false));
+	KUNIT_EXPECT_NE(test, index, other->mtd->index);
+	KUNIT_EXPECT_PTR_EQ(test, get_mtd_device(NULL, index), ERR_PTR(-ENODEV));
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(other, NULL));
+
+	/* Then it is free again. */
+	put_mtd_device(mtd);
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_register(other, false));
+	KUNIT_EXPECT_EQ(test, index, other->mtd->index);
+	KUNIT_EXPECT_TRUE(test, mtd_fake_free(other));
+}
+
+static void mtd_gate_keeps_number(struct kunit *test)
+{
+	mtd_gate_expect_keeps(test, true);
+}
+
+static void mtd_gate_keeps_number_of_master(struct kunit *test)
+{
+	mtd_gate_expect_keeps(test, false);
 }
 
 /* The last file descriptor to be closed has the last reference to the gate. */
@@ -778,11 +881,15 @@ static struct kunit_case mtd_gate_cases[] = {
 	KUNIT_CASE(mtd_gate_is_shared),
 	KUNIT_CASE(mtd_gate_waits_file),
 	KUNIT_CASE(mtd_gate_nests),
+	KUNIT_CASE(mtd_gate_finishes),
+	KUNIT_CASE(mtd_gate_finishes_writev),
 	KUNIT_CASE(mtd_gate_is_seen_inside),
 	KUNIT_CASE(mtd_gate_lets_nobody_in),
 	KUNIT_CASE(mtd_gate_reports),
 	KUNIT_CASE(mtd_gate_reports_users),
 	KUNIT_CASE(mtd_gate_puts_partition),
+	KUNIT_CASE(mtd_gate_keeps_number),
+	KUNIT_CASE(mtd_gate_keeps_number_of_master),
 	KUNIT_CASE(mtd_gate_puts_gate),
 	KUNIT_CASE_PARAM(mtd_gate_shutdown, mtd_fake_gen_wait_params),
 	KUNIT_CASE(mtd_gate_refused_leave),

@@ -342,7 +342,7 @@ impl Off<'_, '_> {
         regs.update(READ_CAPTURE, |capture| {
             capture
                 .with_bypass(!board.return_clock)
-                .with_delay(Bounded::<u32, 4>::from_expr(timing.read_delay & 0xf))
+                .with_delay(Bounded::<u32, 4>::from_expr(timing.read_delay.min(0xf) & 0xf))
         });
     }
 }
@@ -367,7 +367,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Makes the controller ready for operations on the flash at `cs`, at no more than `hz`.
+    /// Makes the controller ready for operations on the flash at `cs`, at no more than `hz` if the
+    /// divisor can make that.
     ///
     /// # Errors
     ///

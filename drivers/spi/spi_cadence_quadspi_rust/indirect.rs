@@ -26,8 +26,10 @@ use kernel::{
     },
     prelude::*,
     time::{
-        delay::udelay,
-        Delta, //
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -146,22 +148,29 @@ fn available(turn: &Turn<'_, '_>, sram: &Sram, access: &Access<'_, '_, Read>) ->
         words.saturating_mul(sram.width) as usize
     };
 
-    match turn.qspi.variant.read_events {
-        ReadEvents::Poll => poll(level, |bytes| *bytes != 0, READ_TIMEOUT),
-        ReadEvents::Interrupt(_) => loop {
-            let bytes = level();
-            if bytes != 0 {
-                return Ok(bytes);
-            }
+    if let ReadEvents::Poll = turn.qspi.variant.read_events {
+        return poll(level, |bytes| *bytes != 0, READ_TIMEOUT);
+    }
 
-            if let Err(error) = access.events.wait(READ_TIMEOUT) {
-                // Without an event, but perhaps there is something nevertheless.
-                return match level() {
-                    0 => Err(error),
-                    bytes => Ok(bytes),
-                };
-            }
-        },
+    let bytes = level();
+    if bytes != 0 {
+        return Ok(bytes);
+    }
+    let start = Instant::<Monotonic>::now();
+    loop {
+        // Events that bring nothing do not make it longer, even if they never stop.
+        let rest = READ_TIMEOUT - start.elapsed();
+        let event = if rest > Delta::ZERO {
+            access.events.wait(rest)
+        } else {
+            Err(ETIMEDOUT)
+        };
+        // Even without an event there may be something.
+        match (level(), event) {
+            (0, Ok(())) => continue,
+            (0, Err(error)) => return Err(error),
+            (bytes, _) => return Ok(bytes),
+        }
     }
 }
 
@@ -171,7 +180,7 @@ pub(crate) fn write(turn: &Turn<'_, '_>, address: u32, data: &[u8]) -> Result {
     let access = Access::<Write>::start(turn, WRITE_EVENTS, address, data.len());
 
     if let Some(delay) = qspi.write_delay {
-        udelay(delay);
+        fsleep(delay);
     }
     if qspi.variant.bus_hazard {
         access.status();

@@ -28,7 +28,8 @@ use kernel::{
 /// Whether the controller can do all phases at their rates and widths.
 ///
 /// It does either none of them at double transfer rate, or all, and then on eight wires. Addresses
-/// have 32 bits at most, and what is written to one follows it without dummy cycles.
+/// have 32 bits at most. What is written to one follows it without dummy cycles, as in all
+/// operations of the flash drivers.
 pub(crate) fn supports(variant: &Variant, op: &OpTemplate) -> bool {
     let address = op.address_phase();
     let dummy = op.dummy_phase();

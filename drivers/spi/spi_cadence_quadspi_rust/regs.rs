@@ -2,7 +2,7 @@
 
 //! Registers of the controller.
 //!
-//! Fields that count bytes have one less than the number.
+//! Fields of commands and of the address width have one less than the number of bytes.
 
 use kernel::{
     io::register::RegisterBase,

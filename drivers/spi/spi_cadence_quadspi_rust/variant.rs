@@ -48,13 +48,13 @@ pub(crate) enum WriteCompletion {
     Absent,
 }
 
-/// Which rates the clock of the bus can have.
+/// Which rates of the bus may be asked for. What it gets is the next below that the divisor can
+/// make.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rates {
-    /// Any up to that of the reference clock may be asked for, and it is as close below it as the
-    /// divisor can make it.
+    /// Any up to that of the reference clock may be asked for.
     AsAsked,
-    /// What the divisor can make of the reference clock, and no other.
+    /// From the slowest to the fastest that the divisor can make of the reference clock.
     Divided,
 }
 
@@ -171,7 +171,7 @@ pub(crate) static JH7110: Variant = Variant {
 /// `ti,k2g-qspi`
 pub(crate) static K2G: Variant = Variant {
     access: Access::DirectReads,
-    // A few would do according to the manual. This is what the C driver waits.
+    // A few would do according to the manual. This is what the C driver waits, at least.
     write_delay: 50,
     ..Variant::CADENCE
 };

@@ -481,7 +481,7 @@ FIRST(spi_controller_mem_ops, adjust_op_size);
 NEXT(spi_controller_mem_ops, adjust_op_size, supports_op);
 NEXT(spi_controller_mem_ops, supports_op, exec_op);
 NEXT(spi_controller_mem_ops, exec_op, get_name);
-NEXT(spi_controller_mem_ops, get_name, dirmap_create);	/* when probing only */
+NEXT(spi_controller_mem_ops, get_name, dirmap_create);	/* when probing */
 NEXT(spi_controller_mem_ops, dirmap_create, dirmap_destroy);
 NEXT(spi_controller_mem_ops, dirmap_destroy, dirmap_read);	/* by devres of a child */
 NEXT(spi_controller_mem_ops, dirmap_read, dirmap_write);

@@ -349,16 +349,17 @@ static long spi_gate_run_sequence(struct spi_fake *fake)
 	return done;
 }
 
-/* Who has entered is not refused halfway, while everybody else is. */
-static void spi_gate_keeps_sequence(struct kunit *test)
+/* Run a sequence, and unregister in the middle of it. */
+static struct spi_fake_thread *
+spi_gate_test_sequence(struct kunit *test, struct spi_fake *fake,
+		       long (*run)(struct spi_fake *fake))
 {
-	struct spi_fake *fake = spi_fake_new(test, NULL);
 	struct spi_fake_thread *sequence, *unregister;
 	int idx;
 
 	KUNIT_ASSERT_EQ(test, 0, spi_fake_register(fake));
 
-	sequence = spi_fake_start(fake, spi_gate_run_sequence);
+	sequence = spi_fake_start(fake, run);
 	KUNIT_ASSERT_NOT_NULL(test, sequence);
 	KUNIT_ASSERT_TRUE(test, spi_fake_wait_entered(fake));
 
@@ -371,13 +372,66 @@ static void spi_gate_keeps_sequence(struct kunit *test)
 
 	complete(&fake->release);
 	KUNIT_ASSERT_TRUE(test, spi_fake_join(sequence));
-	KUNIT_EXPECT_EQ(test, SPI_GATE_ASKED | SPI_GATE_ADJUSTED | SPI_GATE_EXECUTED,
-			sequence->ret);
 	KUNIT_ASSERT_TRUE(test, spi_fake_join(unregister));
-
-	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[SPI_FAKE_EXEC_OP]));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->late));
 	KUNIT_EXPECT_FALSE(test, fake->timed_out);
+
+	return sequence;
+}
+
+/* Who has entered is not refused halfway, while everybody else is. */
+static void spi_gate_keeps_sequence(struct kunit *test)
+{
+	struct spi_fake *fake = spi_fake_new(test, NULL);
+	struct spi_fake_thread *sequence;
+
+	sequence = spi_gate_test_sequence(test, fake, spi_gate_run_sequence);
+	KUNIT_EXPECT_EQ(test, SPI_GATE_ASKED | SPI_GATE_ADJUSTED | SPI_GATE_EXECUTED,
+			sequence->ret);
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[SPI_FAKE_EXEC_OP]));
+}
+
+static const struct spi_fake_entry spi_gate_messages = {
+	.name = "messages",
+	.no_mem_ops = true,
+};
+
+/* More than the controller can transfer at once, in a message */
+static long spi_gate_run_long(struct spi_fake *fake)
+{
+	void *buf __free(kfree) = kzalloc(2 * SPI_FAKE_MAX_SIZE, GFP_KERNEL);
+	struct spi_mem_op op =
+		SPI_MEM_OP(SPI_MEM_OP_CMD(0x03, 1), SPI_MEM_OP_NO_ADDR,
+			   SPI_MEM_OP_NO_DUMMY,
+			   SPI_MEM_OP_DATA_IN(2 * SPI_FAKE_MAX_SIZE, buf, 1));
+	int idx;
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	ret = spi_mem_enter(&fake->mem, &idx);
+	if (ret)
+		return ret;
+
+	complete(&fake->entered);
+	if (!wait_for_completion_timeout(&fake->release, SPI_FAKE_TIMEOUT))
+		WRITE_ONCE(fake->timed_out, true);
+	ret = spi_mem_exec_op_inside(&fake->mem, &op);
+
+	spi_mem_leave(&fake->mem, idx);
+
+	return ret;
+}
+
+/* The limits of the controller count as long as messages are let through. */
+static void spi_gate_keeps_limits(struct kunit *test)
+{
+	struct spi_fake *fake = spi_fake_new(test, &spi_gate_messages);
+	struct spi_fake_thread *sequence;
+
+	sequence = spi_gate_test_sequence(test, fake, spi_gate_run_long);
+	KUNIT_EXPECT_EQ(test, 0, sequence->ret);
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fake->calls[SPI_FAKE_TRANSFER_ONE]));
 }
 
 /* As spi_unregister_stress(), with users that come before the controller */
@@ -395,6 +449,7 @@ static struct kunit_case spi_gate_cases[] = {
 	KUNIT_CASE(spi_gate_nests),
 	KUNIT_CASE(spi_gate_is_its_own),
 	KUNIT_CASE(spi_gate_keeps_sequence),
+	KUNIT_CASE(spi_gate_keeps_limits),
 	KUNIT_CASE(spi_gate_reports_guard),
 	KUNIT_CASE(spi_gate_reports_operation),
 	KUNIT_CASE(spi_gate_reports_queue),

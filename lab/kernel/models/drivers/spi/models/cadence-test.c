@@ -530,7 +530,7 @@ TIMES_OUT(cadence_times_out_write_done, CADENCE_DEAD_WRITE_DONE, op_write)
 TIMES_OUT(cadence_times_out_write_idle, CADENCE_DEAD_IDLE, op_write)
 
 /* No data comes, for longer than any driver should wait for it. */
-static void cadence_gives_up_polling(struct kunit *test)
+static void expect_gives_up(struct kunit *test, bool restless)
 {
 	struct driver_test *t = test->priv;
 	struct cadence *c = cadence(t);
@@ -538,6 +538,7 @@ static void cadence_gives_up_polling(struct kunit *test)
 
 	bind(test);
 	c->dead = CADENCE_DEAD_READ;
+	c->restless = restless;
 	t->way = MEM_DIRMAP;
 	t->op = start(test, op_thread, t);
 	ended = wait_for_completion_timeout(&t->op_done, 2 * HZ);
@@ -545,10 +546,22 @@ static void cadence_gives_up_polling(struct kunit *test)
 	/* It is waited for again. */
 	if (ended)
 		complete(&t->op_done);
+	c->restless = false;
 	cadence_recover(t->m);
 	KUNIT_ASSERT_TRUE(test, join(&t->op, &t->op_done));
 	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, t->op_ret);
 	KUNIT_EXPECT_TRUE(test, mem_reads_right(t, READ_AT, 1000));
+}
+
+static void cadence_gives_up_polling(struct kunit *test)
+{
+	expect_gives_up(test, false);
+}
+
+/* There are events, but never any data. */
+static void cadence_gives_up_interrupted(struct kunit *test)
+{
+	expect_gives_up(test, true);
 }
 
 /* A read whose data stops in the middle */
@@ -686,6 +699,97 @@ static void cadence_needs_properties(struct kunit *test)
 		expect_nothing_left(test, needed[i].name, i);
 	}
 	of_node_put(flash);
+	bind_at_last(test);
+}
+
+/* Of more cycles than there are bits for. Binding has read, to know the flash. */
+static void cadence_read_delay_fits(struct kunit *test)
+{
+	static __be32 cycles = cpu_to_be32(16);
+	static struct property long_delay = {
+		.name = "cdns,read-delay",
+		.value = &cycles,
+		.length = sizeof(cycles),
+	};
+	struct driver_test *t = test->priv;
+	struct device_node *flash;
+	struct property *own;
+
+	model_add_unbound(test, t->m);
+	flash = of_get_child_by_name(t->m->np, "flash");
+	KUNIT_ASSERT_NOT_NULL(test, flash);
+	own = of_find_property(flash, long_delay.name, NULL);
+	KUNIT_EXPECT_NOT_NULL(test, own);
+	if (own) {
+		of_remove_property(flash, own);
+		of_add_property(flash, &long_delay);
+		bind_at_last(test);
+		KUNIT_EXPECT_EQ(test, 0xf << 1 | 1, cadence_reg(t->m, CADENCE_CAPTURE));
+		of_remove_property(flash, &long_delay);
+		of_add_property(flash, own);
+	}
+	of_node_put(flash);
+}
+
+/* Regions that are too small for what the driver does with them */
+static void cadence_needs_regions(struct kunit *test)
+{
+	static const struct {
+		unsigned int region;
+		resource_size_t size;
+	} small[] = {
+		{ 0, 0x80 },
+		/* Not whole words */
+		{ 1, 0x1001 },
+	};
+	struct driver_test *t = test->priv;
+	unsigned int i;
+
+	model_add_unbound(test, t->m);
+	for (i = 0; i < ARRAY_SIZE(small); i++) {
+		struct resource *res = platform_get_resource(t->m->pdev, IORESOURCE_MEM,
+							     small[i].region);
+		resource_size_t end;
+
+		KUNIT_ASSERT_NOT_NULL(test, res);
+		end = res->end;
+		res->end = res->start + small[i].size - 1;
+		KUNIT_EXPECT_LT_MSG(test, model_attach(t->m), 0, "region %u", small[i].region);
+		res->end = end;
+		expect_nothing_left(test, "region", small[i].region);
+	}
+	bind_at_last(test);
+}
+
+/* Those that the driver in Rust does not drive, by their fallback either */
+static void cadence_leaves_versal(struct kunit *test)
+{
+#define FALLS_BACK(_name) {						\
+	.name = "compatible",						\
+	.value = _name "\0cdns,qspi-nor",				\
+	.length = sizeof(_name "\0cdns,qspi-nor"),			\
+}
+	/* Nodes keep what was removed from them. */
+	static struct property others[] = {
+		FALLS_BACK("xlnx,versal-ospi-1.0"),
+		FALLS_BACK("amd,versal2-ospi"),
+	};
+	struct driver_test *t = test->priv;
+	struct property *own;
+	unsigned int i;
+
+	model_add_unbound(test, t->m);
+	own = of_find_property(t->m->np, "compatible", NULL);
+	KUNIT_ASSERT_NOT_NULL(test, own);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		of_remove_property(t->m->np, own);
+		of_add_property(t->m->np, &others[i]);
+		KUNIT_EXPECT_EQ(test, -ENODEV, model_attach(t->m));
+		of_remove_property(t->m->np, &others[i]);
+		of_add_property(t->m->np, own);
+		expect_nothing_left(test, others[i].value, i);
+	}
+	KUNIT_EXPECT_EQ(test, 0, t->m->accesses);
 	bind_at_last(test);
 }
 
@@ -993,8 +1097,12 @@ RUST_SUITE(cadence_more_rust, cadence_two_rust_model,
 	   KUNIT_CASE(cadence_has_two_timings));
 RUST_SUITE(cadence_window_rust, cadence_rzn1_rust_model,
 	   KUNIT_CASE(cadence_stays_in_window));
-RUST_SUITE(cadence_slow_rust, cadence_rust_model,
-	   KUNIT_CASE(cadence_delays_fit));
+RUST_SUITE(cadence_plain_more_rust, cadence_rust_model,
+	   KUNIT_CASE(cadence_delays_fit),
+	   KUNIT_CASE(cadence_read_delay_fits),
+	   KUNIT_CASE_SLOW(cadence_gives_up_interrupted),
+	   KUNIT_CASE(cadence_needs_regions),
+	   KUNIT_CASE(cadence_leaves_versal));
 RUST_SUITE(cadence_polled_broken_rust, cadence_polled_rust_model,
 	   KUNIT_CASE_SLOW(cadence_gives_up_polling),
 	   KUNIT_CASE_SLOW(cadence_times_out_read),

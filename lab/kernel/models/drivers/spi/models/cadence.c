@@ -412,6 +412,8 @@ static u32 cadence_read(struct model *m, unsigned int offset, int size)
 	case SDRAMLEVEL:
 		if (c->running != CADENCE_READING || m->held)
 			return 0;
+		if (c->restless)
+			cadence_event(m, IRQ_WATERMARK);
 		words = DIV_ROUND_UP(c->limit - c->pos, 4);
 		/* The next part comes when this one has been taken. */
 		if (!words && c->limit < c->len && !(c->dead & CADENCE_DEAD_READ))

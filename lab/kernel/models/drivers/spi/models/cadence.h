@@ -69,6 +69,7 @@ enum cadence_way {
  * @started:	when that was
  * @silent:	reads do not interrupt
  * @trickle:	reads come SRAM by SRAM, each after an interrupt
+ * @restless:	each look at what a read has brought is followed by an interrupt
  * @dead:	what is broken
  * @flash:	by chip select; the first is the model's
  * @ways:	operations that went each way
@@ -89,6 +90,7 @@ struct cadence {
 	ktime_t started;
 	bool silent;
 	bool trickle;
+	bool restless;
 	u32 dead;
 	struct flash *flash[CADENCE_CHIP_SELECTS];
 	unsigned int ways[CADENCE_WAYS];
