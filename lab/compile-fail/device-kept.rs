@@ -1,4 +1,4 @@
-//@ error: lifetime may not live long enough
+//@ error: `impl` item signature doesn't match `trait` item signature
 
 //! The device of an operation is there while that runs: to keep it takes a reference of one's
 //! own.
@@ -13,6 +13,9 @@ use kernel::ThisModule;
 /// A controller.
 pub struct Ctlr;
 
+/// What its callbacks get.
+pub type Proof<'a> = InFlight<'a, Ctlr>;
+
 /// What its callbacks have.
 #[pin_data]
 pub struct Private<'a> {
@@ -22,27 +25,24 @@ pub struct Private<'a> {
     counted: SpinLock<Option<ARef<Device>>>,
 }
 
-impl<'a> Private<'a> {
-    /// Keeps a device while there is a reference.
-    pub fn keep(&self, device: &'a Device) {
-        *self.kept.lock() = Some(device);
-    }
+/// Keeps a device while there is data.
+pub fn keep<'a>(this: &Proof<'a>, device: &'a Device) -> Result {
+    *this.data().kept.lock() = Some(device);
+    Ok(())
+}
 
-    /// Keeps a device.
-    pub fn keep_counted(&self, device: &Device) {
-        *self.counted.lock() = Some(device.into());
-    }
+/// Keeps a reference of its own.
+pub fn count(this: &Proof<'_>, device: &Device) -> Result {
+    *this.data().counted.lock() = Some(device.into());
+    Ok(())
 }
 
 #[vtable]
 impl Operations for Ctlr {
     type Data<'a> = Private<'a>;
 
-    fn exec_op<'a>(this: &InFlight<'a, Self>, device: &Device, _: &mut Op<'_>) -> Result {
-        //@ twin: this.data().keep_counted(device);
-        this.data().keep(device);
-        Ok(())
-    }
+    //@ twin: fn exec_op<'a>(t: &Proof<'a>, d: &Device, _: &mut Op<'_>) -> Result { count(t, d) }
+    fn exec_op<'a>(t: &Proof<'a>, d: &'a Device, _: &mut Op<'_>) -> Result { keep(t, d) }
 }
 
 /// In a module, `module!` makes one.

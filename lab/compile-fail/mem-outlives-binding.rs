@@ -1,22 +1,23 @@
-//@ error: E0521
+//@ error: E0308
 
 //! A memory cannot be kept for longer than its driver is bound.
 
-use kernel::spi::mem::Mem;
+use kernel::device::Core;
+use kernel::prelude::*;
+use kernel::spi::mem::{Driver, Mem};
+use kernel::spi::Device;
 
-/// Somebody who keeps what he gets.
-fn keep(_: Mem<'static>) {}
+/// A driver of memories.
+pub struct Flash;
 
-/// Somebody who does not.
-fn look(_: Mem<'_>) {}
+impl Driver for Flash {
+    type IdInfo = ();
+    type Data<'bound> = Mem<'bound>;
 
-/// Names both in both versions.
-pub fn both() {
-    let _ = (keep, look);
-}
-
-/// Has a memory while its driver is bound.
-pub fn probe(mem: Mem<'_>) {
-    //@ twin: look(mem);
-    keep(mem);
+    fn probe<'b>(
+        _: &'b Device<Core<'_>>,
+        //@ twin: m: Mem<'b>, _: Option<&'b ()>) -> impl PinInit<Mem<'b>, Error> + 'b {
+        m: Mem<'static>, _: Option<&'b ()>) -> impl PinInit<Mem<'b>, Error> + 'b {
+        Ok::<_, Error>(m)
+    }
 }

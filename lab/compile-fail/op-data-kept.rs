@@ -1,4 +1,4 @@
-//@ error: lifetime may not live long enough
+//@ error: `impl` item signature doesn't match `trait` item signature
 
 //! The bytes of an operation are those of its caller: a callback cannot keep them.
 
@@ -11,6 +11,9 @@ use kernel::ThisModule;
 /// A controller.
 pub struct Ctlr;
 
+/// What its callbacks get.
+pub type Proof<'a> = InFlight<'a, Ctlr>;
+
 /// What its callbacks have.
 #[pin_data]
 pub struct Private<'a> {
@@ -18,24 +21,26 @@ pub struct Private<'a> {
     kept: SpinLock<Option<&'a [u8]>>,
 }
 
-impl<'a> Private<'a> {
-    fn keep(&self, bytes: &'a [u8]) {
-        *self.kept.lock() = Some(bytes);
+/// Keeps them while there is data.
+pub fn keep<'a>(this: &Proof<'a>, op: &'a mut Op<'a>) -> Result {
+    if let Data::Out(bytes) = op.data() {
+        *this.data().kept.lock() = Some(bytes);
     }
+    Ok(())
+}
+
+/// Does not keep them.
+pub fn look(this: &Proof<'_>, op: &mut Op<'_>) -> Result {
+    let _ = (this, op.data().len());
+    Ok(())
 }
 
 #[vtable]
 impl Operations for Ctlr {
     type Data<'a> = Private<'a>;
 
-    fn exec_op<'a>(this: &InFlight<'a, Self>, _: &Device, op: &mut Op<'_>) -> Result {
-        if let Data::Out(bytes) = op.data() {
-            let _ = bytes.len();
-            //@ twin: this.data().keep(b"");
-            this.data().keep(bytes);
-        }
-        Ok(())
-    }
+    //@ twin: fn exec_op<'a>(t: &Proof<'a>, _: &Device, o: &mut Op<'_>) -> Result { look(t, o) }
+    fn exec_op<'a>(t: &Proof<'a>, _: &Device, o: &'a mut Op<'a>) -> Result { keep(t, o) }
 }
 
 /// In a module, `module!` makes one.

@@ -9,8 +9,8 @@ use kernel::spi::{Controller, Registration};
 /// Registers.
 pub fn register<'bound, T, U>(
     controller: Controller<'bound, T>,
-    right: T::Data<'bound>,
-    wrong: U::Data<'bound>,
+    right: impl PinInit<T::Data<'bound>, Error>,
+    wrong: impl PinInit<U::Data<'bound>, Error>,
 ) -> Result<Registration<'bound, T>>
 where
     T: Operations,
@@ -18,6 +18,6 @@ where
 {
     let both = (right, wrong);
     // SAFETY: It is not run.
-    //@ twin: unsafe { Registration::new::<Error>(controller, Ok(both.0)) }
-    unsafe { Registration::new::<Error>(controller, Ok(both.1)) }
+    //@ twin: unsafe { Registration::new(controller, both.0) }
+    unsafe { Registration::new(controller, both.1) }
 }

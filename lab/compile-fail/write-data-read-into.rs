@@ -1,4 +1,4 @@
-//@ error: E0596
+//@ error: E0308
 
 //! A controller reads into data only if nobody else has it.
 
@@ -9,7 +9,7 @@ use kernel::spi::mem::{Buffer, OpTemplate};
 pub fn read(template: &OpTemplate, shared: &Buffer, mut own: Buffer) -> Result {
     let _ = (shared.len(), own.part_mut(..)?);
     //@ twin: let op = template.read(Some(0), &mut own)?;
-    let op = template.read(Some(0), &mut *shared)?;
+    let op = template.read(Some(0), shared)?;
 
     let _ = op.len();
     Ok(())
