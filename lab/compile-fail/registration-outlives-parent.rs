@@ -6,20 +6,25 @@ use kernel::device::{Bound, Device};
 use kernel::faux;
 use kernel::prelude::*;
 use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Properties};
+use kernel::spi::{Controller, Properties, Registration};
 
-/// Uses the controller of a parent that is gone.
-pub fn register<T: Operations>(properties: &Properties) -> Result {
+/// Registers a controller of a parent that is gone.
+pub fn register<T>(properties: &Properties) -> Result
+where
+    T: for<'a> Operations<Data<'a> = u32>,
+{
     let outer = faux::Registration::new(c"outer", None)?;
-    let controller = {
+    let registration = {
         let inner = faux::Registration::new(c"inner", None)?;
         let _: (&faux::Device<Bound>, &faux::Device<Bound>) = (inner.as_ref(), outer.as_ref());
         //@ twin: let parent: &faux::Device<Bound> = outer.as_ref();
         let parent: &faux::Device<Bound> = inner.as_ref();
         let parent: &Device<Bound> = parent.as_ref();
-        Controller::<T>::new(parent, properties)?
+        let controller = Controller::<T>::new(parent, properties)?;
+        // SAFETY: It is dropped at the end of this function.
+        unsafe { Registration::new(controller, Ok::<u32, Error>(0))? }
     };
 
-    let _ = controller.parent();
+    let _ = registration.data();
     Ok(())
 }
