@@ -3,7 +3,7 @@
 //! The bytes of an operation are those of its caller: a callback cannot keep them.
 
 use kernel::prelude::*;
-use kernel::spi::mem::{Data, InFlight, Op, Operations};
+use kernel::spi::mem::{Data, DataOut, InFlight, Op, Operations};
 use kernel::spi::Device;
 use kernel::sync::SpinLock;
 use kernel::ThisModule;
@@ -18,7 +18,7 @@ pub type Proof<'a> = InFlight<'a, Ctlr>;
 #[pin_data]
 pub struct Private<'a> {
     #[pin]
-    kept: SpinLock<Option<&'a [u8]>>,
+    kept: SpinLock<Option<DataOut<'a>>>,
 }
 
 /// Keeps them while there is data.

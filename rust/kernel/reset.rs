@@ -32,7 +32,9 @@ use core::ptr::{
 /// A line that a device may lack is an [`Option`] of this; see
 /// [`ResetControl::get_optional_exclusive`].
 ///
-/// This may outlive the provider of the line. Its methods fail with [`ENODEV`] from then on.
+/// This may outlive the provider of the line. Its methods fail with [`ENODEV`] from then on, and if
+/// that is how it is dropped, the memory of the C structure is lost: `reset_control_put()` returns
+/// early when there is no provider, for users in C as well.
 ///
 /// # Without reset controllers
 ///
@@ -190,6 +192,7 @@ impl ResetControl {
 impl Drop for ResetControl {
     #[inline]
     fn drop(&mut self) {
+        // If the provider is gone, this does nothing, and the structure stays allocated.
         // SAFETY: By the type invariant, and nobody uses this reference after us.
         unsafe { bindings::reset_control_put(self.as_raw()) };
     }

@@ -84,10 +84,10 @@
 //!             (Opcode::One(0x06), Data::None) => memory.enabled = true,
 //!             (Opcode::One(0x02), Data::Out(bytes)) if memory.enabled => {
 //!                 memory.enabled = false;
-//!                 memory.bytes.get_mut(range).ok_or(EINVAL)?.copy_from_slice(bytes);
+//!                 bytes.copy_to(memory.bytes.get_mut(range).ok_or(EINVAL)?);
 //!             }
-//!             (Opcode::One(0x03), Data::In(bytes)) => {
-//!                 bytes.copy_from_slice(memory.bytes.get(range).ok_or(EINVAL)?);
+//!             (Opcode::One(0x03), Data::In(mut bytes)) => {
+//!                 bytes.copy_from(memory.bytes.get(range).ok_or(EINVAL)?);
 //!             }
 //!             _ => return Err(EIO),
 //!         }
@@ -279,9 +279,11 @@
 //!    closes the gate and drains it, and callbacks that get a proof are called inside only.
 //! 3. The data has a shorter lifetime in a callback than it was made with. The callback can neither
 //!    choose nor name it: it is generic over it, and borrows the data from the proof.
-//! 4. The data of an operation is a slice for a controller's driver. Its pointer and length are
-//!    valid, and for reads it is exclusive: *the caller in C* sees to it, as for every driver in
-//!    C. Lengths without data, and more than a slice may have, are refused here.
+//! 4. The data of an operation is memory with a valid pointer and length: *the caller in C* sees to
+//!    it, as for every driver in C. It is not exclusive, and so no slice for a controller's driver
+//!    but a [`DataIn`](mem::DataIn) or a [`DataOut`](mem::DataOut): with `O_DIRECT` on a block
+//!    device of an MTD it can be a page of user space, which another thread uses meanwhile. Lengths
+//!    without data, and more than a slice may have, are refused here.
 //! 5. C keeps no pointer into the [`Op`](mem::Op) of a memory's driver. *C* sees to it: an
 //!    operation that has returned is over, also if it has failed.
 //! 6. The pointer of a [`Mem`](mem::Mem) is valid: `struct spi_mem` is devres', which runs after
@@ -292,9 +294,13 @@
 //! 9. Handles are `Send` and `Sync`: the functions of C behind them lock for themselves.
 //! 10. [`DmaBytes`](mem::DmaBytes) are in memory of `kmalloc()`: only [`Buffer`](mem::Buffer) makes
 //!     them, and parts of them are such.
-//! 11. A name for a memory is found while its driver is bound, outside the gate. The controller is
-//!     registered then: unregistering it unbinds what is on the bus, and waits for what is being
-//!     bound, and *C* adds nothing to a controller that is being unregistered.
+//! 11. A name for a memory is found inside the gate, so that the parent is bound, as for all other
+//!     callbacks: *C* sees to it, and fails to bind the memory if the gate is closed. There is no
+//!     proof for that callback, since it has no use for the data.
+//! 12. Drivers of controllers in C trust their callers with the size of operations. So
+//!     [`Mem::exec`](mem::Mem::exec) asks whether they would make one shorter, and addresses have
+//!     no more than [`Address::MAX`](mem::Address::MAX) bytes. Whether they can do an operation
+//!     otherwise, *C* asks.
 //!
 //! What is left are calls of C with pointers that the invariants of types vouch for.
 //!

@@ -5,24 +5,24 @@
 
 use super::protocol::Turn;
 use kernel::{
-    io::{
-        io_project,
-        Io, //
-    },
-    prelude::*, //
+    io::io_project,
+    prelude::*,
+    spi::mem::{
+        DataIn,
+        DataOut, //
+    }, //
 };
 
 use core::ops::Range;
 
 /// Reads `data` from `range`, as long as that is.
-pub(crate) fn read(turn: &Turn<'_, '_>, range: Range<usize>, data: &mut [u8]) -> Result {
-    io_project!(&turn.qspi.window, [try: range]).copy_to_slice(data);
-    Ok(())
+pub(crate) fn read(turn: &Turn<'_, '_>, range: Range<usize>, mut data: DataIn<'_>) -> Result {
+    data.copy_from_io(io_project!(&turn.qspi.window, [try: range]))
 }
 
 /// Writes `data` to `range`, as long as that is.
-pub(crate) fn write(turn: &Turn<'_, '_>, range: Range<usize>, data: &[u8]) -> Result {
-    io_project!(&turn.qspi.window, [try: range]).copy_from_slice(data);
+pub(crate) fn write(turn: &Turn<'_, '_>, range: Range<usize>, data: DataOut<'_>) -> Result {
+    data.copy_to_io(io_project!(&turn.qspi.window, [try: range]))?;
     // The last of it may be on the way.
     turn.wait_idle()
 }

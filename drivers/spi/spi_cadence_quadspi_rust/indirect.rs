@@ -25,6 +25,10 @@ use kernel::{
         Io, //
     },
     prelude::*,
+    spi::mem::{
+        DataIn,
+        DataOut, //
+    },
     time::{
         delay::fsleep,
         Delta,
@@ -100,7 +104,7 @@ impl<'t, 'a, D: RegisterBase<Direction>> Access<'t, 'a, D> {
 }
 
 /// Reads `data` from `address`.
-pub(crate) fn read(turn: &Turn<'_, '_>, sram: &Sram, address: u32, data: &mut [u8]) -> Result {
+pub(crate) fn read(turn: &Turn<'_, '_>, sram: &Sram, address: u32, data: DataIn<'_>) -> Result {
     let mask = match turn.qspi.variant.read_events {
         ReadEvents::Interrupt(mask) => mask,
         ReadEvents::Poll => IRQ_MASK::zeroed(),
@@ -117,24 +121,23 @@ fn empty(
     turn: &Turn<'_, '_>,
     sram: &Sram,
     access: &Access<'_, '_, Read>,
-    mut rest: &mut [u8],
+    mut rest: DataIn<'_>,
 ) -> Result {
     let window = &turn.qspi.window;
 
     while !rest.is_empty() {
         let bytes = available(turn, sram, access)?.min(rest.len());
-        let (words, tail) = rest.split_at_mut(bytes / 4 * 4);
+        let (mut words, mut tail) = rest.split_at(bytes / 4 * 4);
 
-        window.try_read_rep32(words, 0)?;
-        rest = if words.is_empty() {
+        words.try_read_rep32(window, 0)?;
+        if words.is_empty() {
             // Less than a word is left, which is there all the same.
             let mut word = [0; 4];
             window.try_read_rep32(&mut word, 0)?;
-            tail.iter_mut().zip(word).for_each(|(to, from)| *to = from);
-            &mut []
-        } else {
-            tail
-        };
+            tail.copy_from(&word);
+            break;
+        }
+        rest = tail;
     }
 
     Ok(())
@@ -175,7 +178,7 @@ fn available(turn: &Turn<'_, '_>, sram: &Sram, access: &Access<'_, '_, Read>) ->
 }
 
 /// Writes `data` to `address`.
-pub(crate) fn write(turn: &Turn<'_, '_>, address: u32, data: &[u8]) -> Result {
+pub(crate) fn write(turn: &Turn<'_, '_>, address: u32, data: DataOut<'_>) -> Result {
     let qspi = turn.qspi;
     let access = Access::<Write>::start(turn, WRITE_EVENTS, address, data.len());
 
@@ -195,14 +198,14 @@ pub(crate) fn write(turn: &Turn<'_, '_>, address: u32, data: &[u8]) -> Result {
 }
 
 /// Moves `data` to the SRAM. The bus waits while that is full.
-fn fill(window: &IoMem<'_>, data: &[u8]) -> Result {
+fn fill(window: &IoMem<'_>, data: DataOut<'_>) -> Result {
     let (words, rest) = data.split_at(data.len() / 4 * 4);
 
-    window.try_write_rep32(words, 0)?;
+    words.try_write_rep32(window, 0)?;
     if !rest.is_empty() {
         // What is written beyond the end is not sent, and would not clear a bit.
         let mut word = [0xff; 4];
-        word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        rest.copy_to(&mut word);
         window.try_write_rep32(&word, 0)?;
     }
     Ok(())

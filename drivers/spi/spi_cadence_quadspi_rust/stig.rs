@@ -65,7 +65,7 @@ fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
 
     match op.data() {
         Data::None => run(turn, command),
-        Data::In(data) => {
+        Data::In(mut data) => {
             run(
                 turn,
                 command.with_read(true).with_read_bytes(count(data.len())),
@@ -78,15 +78,12 @@ fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
                 0
             };
             let bytes = (u64::from(high) << 32 | u64::from(low)).to_le_bytes();
-            data.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            data.copy_from(&bytes);
             Ok(())
         }
         Data::Out(data) => {
             let mut bytes = [0; MAX_DATA];
-            bytes
-                .iter_mut()
-                .zip(data)
-                .for_each(|(to, from)| *to = *from);
+            data.copy_to(&mut bytes);
             let value = u64::from_le_bytes(bytes);
             regs.write_reg(STIG_WRITE_LOW::zeroed().with_data(value as u32));
             if data.len() > 4 {

@@ -23,6 +23,7 @@ use crate::{
 use core::marker::PhantomData;
 
 mod buffer;
+mod data;
 mod driver;
 mod op;
 
@@ -30,6 +31,10 @@ pub use self::{
     buffer::{
         Buffer,
         DmaBytes, //
+    },
+    data::{
+        DataIn,
+        DataOut, //
     },
     driver::{
         Adapter,
@@ -94,6 +99,11 @@ impl Default for Capabilities {
 ///
 /// The lifetime `'a` is none that the callback could choose. What is borrowed from the proof ends
 /// with it, so that nothing of the registration's data can be kept, not even in that data.
+///
+/// # Invariants
+///
+/// This task is inside the gate of a controller of `T`, and stays there for all of `'a`. `data` is
+/// what the controller was registered with, and `parent` the device that its driver is bound to.
 pub struct InFlight<'a, T: Operations> {
     data: &'a T::Data<'a>,
     parent: &'a device::Device<Bound>,
@@ -171,7 +181,7 @@ impl<'a, T: Operations> InFlight<'a, T> {
 ///     ) -> Result {
 ///         this.data().executed.fetch_add(1, Relaxed);
 ///         dev_dbg!(this.data().parent, "chip {}: {:?}\n", device.chip_select(), op.template());
-///         if let Data::In(bytes) = op.data() {
+///         if let Data::In(mut bytes) = op.data() {
 ///             bytes.fill(0xa5);
 ///         }
 ///         Ok(())
@@ -209,8 +219,14 @@ pub trait Operations: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// [`EOPNOTSUPP`] makes the core try it with an ordinary message, which controllers that do
-    /// memory operations only do not have; all others go to who asked for the operation.
+    /// [`EOPNOTSUPP`] makes the core try it with an ordinary message. Controllers that do memory
+    /// operations only do not have such, and who asked for the operation gets [`ENOTSUPP`].
+    ///
+    /// To the core, [`ENOTSUPP`] means the same. But it is what other subsystems say who cannot do
+    /// something, perhaps in the middle of an operation that is not to be tried once more, so here
+    /// it is taken for [`EIO`].
+    ///
+    /// All others go to who asked for the operation.
     fn exec_op<'a>(this: &InFlight<'a, Self>, device: &Device, op: &mut Op<'_>) -> Result;
 
     /// Whether the controller can do an operation that the core finds nothing wrong with.
@@ -228,7 +244,7 @@ pub trait Operations: Sized + 'static {
     ///
     /// For drivers that had other names before they used this layer, and want to keep them.
     ///
-    /// Context: may sleep; the driver of the memory is being bound. It is not inside the gate.
+    /// Context: may sleep, inside the gate; the driver of the memory is being bound.
     ///
     /// # Errors
     ///
@@ -240,7 +256,7 @@ pub trait Operations: Sized + 'static {
 }
 
 /// For [`Controller`](super::Controller).
-pub(super) fn ops<T: Operations>() -> *const bindings::spi_controller_mem_ops {
+pub(super) const fn ops<T: Operations>() -> *const bindings::spi_controller_mem_ops {
     &VTable::<T>::OPS
 }
 
@@ -306,20 +322,21 @@ impl<T: Operations> VTable<T> {
         // registration, which `f` cannot take advantage of.
         let data = unsafe { &*data.cast::<T::Data<'_>>() };
 
-        f(
-            &InFlight {
-                data,
-                parent,
-                _not_send: NotThreadSafe,
-            },
-            device,
-        )
+        // INVARIANT: By the requirements of this function; the caller does not leave before `f` has
+        // returned, and the lifetime of a proof that is borrowed by `f` is over then.
+        let this = InFlight {
+            data,
+            parent,
+            _not_send: NotThreadSafe,
+        };
+
+        f(&this, device)
     }
 
     /// # Safety
     ///
     /// C calls this inside the gate of a controller of `T`, with an operation that it does not
-    /// change meanwhile, and with data that is the operation's.
+    /// change meanwhile, and with memory for its data that is there meanwhile.
     unsafe extern "C" fn exec_op(
         mem: *mut bindings::spi_mem,
         op: *const bindings::spi_mem_op,
@@ -329,8 +346,14 @@ impl<T: Operations> VTable<T> {
             let mut op = unsafe { Op::from_raw(&*op) }?;
 
             // SAFETY: By the requirements of this function.
-            unsafe { Self::in_flight(mem, |this, device| T::exec_op(this, device, &mut op)) }?;
-            Ok(0)
+            let done =
+                unsafe { Self::in_flight(mem, |this, device| T::exec_op(this, device, &mut op)) };
+
+            match done {
+                Ok(()) => Ok(0),
+                Err(ENOTSUPP) => Err(EIO),
+                Err(error) => Err(error),
+            }
         })
     }
 
@@ -356,10 +379,11 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// C calls this while it binds a driver to the device of `mem`, whose controller is one of `T`
-    /// and is not unregistered before its devices have no drivers.
+    /// C calls this inside the gate of a controller of `T`, while it binds a driver to the device
+    /// of `mem`.
     unsafe extern "C" fn get_name(mem: *mut bindings::spi_mem) -> *const c_char {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The gate lets nobody in unless the controller is registered, and unregistering it
+        // waits until we are out. The lifetime ends with this function.
         let (device, parent) = unsafe { Self::devices(mem) };
 
         match T::name(parent, device) {

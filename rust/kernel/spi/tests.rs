@@ -12,6 +12,8 @@ use super::{
         Capabilities,
         Command,
         Data,
+        DataIn,
+        DataOut,
         Direction,
         Dummy,
         InFlight,
@@ -37,11 +39,14 @@ use crate::{
     platform,
     prelude::*,
     str::CString,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Relaxed,
-        Release, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
     },
     time::{
         delay::fsleep,
@@ -91,8 +96,14 @@ struct Stage {
     bound: Atomic<u32>,
     /// Flash drivers whose data was dropped, having executed its last operation.
     parted: Atomic<u32>,
-    /// A helper has ended.
+    /// Helpers that have ended.
     helped: Atomic<u32>,
+    /// What `exec_op` and `adjust_op_size` return, if not 0.
+    error: Atomic<i32>,
+    /// How much data `adjust_op_size` leaves.
+    most: Atomic<u32>,
+    /// The longest address of an operation.
+    address_bytes: Atomic<u32>,
 }
 
 static STAGE: Stage = Stage {
@@ -109,6 +120,9 @@ static STAGE: Stage = Stage {
     bound: Atomic::new(0),
     parted: Atomic::new(0),
     helped: Atomic::new(0),
+    error: Atomic::new(0),
+    most: Atomic::new(0),
+    address_bytes: Atomic::new(0),
 };
 
 impl Stage {
@@ -126,10 +140,13 @@ impl Stage {
             &self.bound,
             &self.parted,
             &self.helped,
+            &self.most,
+            &self.address_bytes,
         ] {
             flag.store(0, Release);
         }
         self.result.store(0, Release);
+        self.error.store(0, Release);
     }
 
     /// Says that the caller is there, and waits to be released.
@@ -193,8 +210,23 @@ where
     if !core::ptr::eq(this.parent(), this.data().parent) || device.chip_select() != 0 {
         STAGE.wrong.store(1, Release);
     }
+    match STAGE.error.load(Acquire) {
+        0 => (),
+        error => return Err(Error::from_errno(error)),
+    }
 
     let template = *op.template();
+    if let Some(phase) = template.address_phase() {
+        let nbytes = u32::from(phase.nbytes());
+
+        STAGE
+            .address_bytes
+            .store(nbytes.max(STAGE.address_bytes.load(Relaxed)), Relaxed);
+        // C may have such an address, and it is not for others in Rust.
+        if nbytes > Address::MAX.into() && ENABLE.address(phase).op(Some(0)).is_ok() {
+            STAGE.wrong.store(1, Release);
+        }
+    }
     let cycles = template
         .dummy_phase()
         .map_or(0, |dummy| dummy.cycles(Rate::Str) + dummy.cycles(Rate::Dtr));
@@ -202,9 +234,12 @@ where
     let pattern = *this.data().pattern;
     match op.data() {
         Data::None => (),
-        Data::In(bytes) => bytes.fill(pattern),
+        Data::In(mut bytes) => bytes.fill(pattern),
         Data::Out(bytes) => {
-            if bytes.iter().all(|byte| *byte == pattern) && seen == 0 {
+            let mut copy = [0; 16];
+            let len = bytes.copy_to(&mut copy);
+
+            if copy[..len].iter().all(|byte| *byte == pattern) && seen == 0 {
                 return Err(EIO);
             }
         }
@@ -244,6 +279,27 @@ impl mem::Operations for Plain {
     }
 }
 
+/// The operations of a controller in C that has less room than there may be data.
+static LIMITED: bindings::spi_controller_mem_ops = bindings::spi_controller_mem_ops {
+    adjust_op_size: Some(adjust_op_size),
+    // SAFETY: They are static.
+    ..unsafe { *mem::ops::<Fake>() }
+};
+
+/// # Safety
+///
+/// `op` is an operation.
+unsafe extern "C" fn adjust_op_size(
+    _mem: *mut bindings::spi_mem,
+    op: *mut bindings::spi_mem_op,
+) -> c_int {
+    // SAFETY: By the requirements of this function.
+    let nbytes = unsafe { &mut (*op).data.nbytes };
+
+    *nbytes = STAGE.most.load(Acquire).min(*nbytes);
+    STAGE.error.load(Acquire)
+}
+
 fn register<'bound, T>(parent: &'bound device::Device<Bound>) -> Result<Registration<'bound, T>>
 where
     T: mem::Operations<Data<'bound> = FakeData<'bound>>,
@@ -262,8 +318,17 @@ struct Stale {
     raw: KBox<bindings::spi_mem>,
 }
 
+// SAFETY: What can be done with it is done by functions of C, which any task can call.
+unsafe impl Send for Stale {}
+
+// SAFETY: As above; they lock for themselves.
+unsafe impl Sync for Stale {}
+
 impl Stale {
-    fn new<T: mem::Operations>(registration: &Registration<'_, T>, name: &CStr) -> Result<Self> {
+    fn new<T: mem::Operations>(
+        registration: &Registration<'_, T>,
+        name: &CStr,
+    ) -> Result<Arc<Self>> {
         let mut info: bindings::spi_board_info = pin_init::zeroed();
 
         info.max_speed_hz = 1_000_000;
@@ -273,7 +338,7 @@ impl Stale {
         // Board information has 32 bits for this; the controller decides what is allowed.
         info.mode = (Mode::RxOctal | Mode::TxOctal).into();
 
-        let mut raw: bindings::spi_mem = pin_init::zeroed();
+        let mut raw: KBox<bindings::spi_mem> = KBox::new(pin_init::zeroed(), GFP_KERNEL)?;
         // SAFETY: The controller is registered.
         raw.spi = unsafe { bindings::spi_new_device(registration.as_raw(), &mut info) };
         if raw.spi.is_null() {
@@ -282,15 +347,13 @@ impl Stale {
         // SAFETY: It is a device of a registered controller.
         unsafe { bindings::get_device(&raw mut (*raw.spi).dev) };
 
-        Ok(Self {
-            raw: KBox::new(raw, GFP_KERNEL)?,
-        })
+        Ok(Arc::new(Self { raw }, GFP_KERNEL)?)
     }
 
     fn mem(&self) -> Mem<'_> {
-        // SAFETY: Its device is kept by a reference, and that its controller by another. That no
-        // driver is bound is what the tests are about.
-        unsafe { Mem::from_raw(NonNull::from(&*self.raw)) }
+        // SAFETY: Its device is kept by a reference, and that its controller by another. No driver
+        // need be bound, and no test asks this for its device.
+        unsafe { Mem::without_driver(NonNull::from(&*self.raw)) }
     }
 
     fn device(&self) -> *mut bindings::device {
@@ -313,41 +376,35 @@ impl Drop for Stale {
     }
 }
 
-/// Lets a helper have it; the test waits for the helper to end.
-struct Lent(*const Stale);
-
-// SAFETY: `Stale` can be used by all tasks.
-unsafe impl Send for Lent {}
-
-impl Lent {
-    fn get(&self) -> &Stale {
-        // SAFETY: The test waits for the helper.
-        unsafe { &*self.0 }
-    }
-}
-
-/// Runs `help` in another task. The test has to call [`wait_for_helpers`] before it loses `stale`.
-fn help(stale: &Stale, help: impl FnOnce(&Stale) + Send + 'static) -> Result {
-    let lent = Lent(stale);
+/// Runs `help` in another task, which keeps `stale` while it needs it, whatever the test does.
+fn help(stale: &Arc<Stale>, help: impl FnOnce(&Stale) + Send + 'static) -> Result {
+    let stale = stale.clone();
 
     workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-        help(lent.get());
-        count(&STAGE.helped);
+        help(&stale);
+        drop(stale);
+        STAGE.helped.fetch_add(1, Release);
     })?;
     Ok(())
 }
 
-fn wait_for_helpers(number: u32) {
-    while STAGE.helped.load(Acquire) < number {
+/// Waits until so many helpers have ended; false if that takes too long.
+fn helpers_end(number: u32) -> bool {
+    for _ in 0..POLLS {
+        if STAGE.helped.load(Acquire) >= number {
+            return true;
+        }
         fsleep(Delta::from_millis(1));
     }
+
+    false
 }
 
 /// Runs `test` with a controller, and a memory at it that no driver is bound to, unless there is
 /// one that has this name.
 fn with_stale<T>(
     name: &CStr,
-    test: impl for<'a> FnOnce(Registration<'a, T>, &Stale) -> Result,
+    test: impl for<'a> FnOnce(Registration<'a, T>, &Arc<Stale>) -> Result,
 ) -> Result
 where
     T: for<'a> mem::Operations<Data<'a> = FakeData<'a>>,
@@ -539,12 +596,75 @@ mod cases {
 
             let left = STAGE.left.load(Acquire);
             let wrong = STAGE.wrong.load(Acquire);
-            wait_for_helpers(2);
+            assert!(helpers_end(2));
             assert_eq!(left, 1);
             assert_eq!(wrong, 0);
             assert_eq!(STAGE.wrong.load(Acquire), 0);
             assert_eq!(STAGE.result.load(Acquire), 0);
             assert_eq!(STAGE.executed.load(Relaxed), 1);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_controller_is_refused() -> Result {
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            let mem = stale.mem();
+            let mut data = Buffer::new(16, GFP_KERNEL)?;
+            let (einval, eopnotsupp) = (EINVAL.to_errno(), EOPNOTSUPP.to_errno());
+
+            // SAFETY: It is registered, and nobody uses it meanwhile.
+            unsafe { (*registration.as_raw()).mem_ops = &LIMITED };
+            let mut read = READ.read(Some(0), &mut data)?;
+
+            STAGE.most.store(6, Release);
+            assert_eq!(errno(mem.exec(&mut read)), einval);
+            assert_eq!(errno(mem.enter()?.exec(&mut read)), einval);
+
+            // What has failed has changed nothing, whatever it did before.
+            STAGE.error.store(eopnotsupp, Release);
+            assert_eq!(errno(mem.adjust_size(&mut read)), eopnotsupp);
+            assert_eq!(errno(mem.enter()?.adjust_size(&mut read)), eopnotsupp);
+            assert_eq!(errno(mem.exec(&mut read)), einval);
+            assert_eq!(errno(run_enable(&mem)), einval);
+            assert_eq!(read.len(), 16);
+            assert_eq!(STAGE.executed.load(Relaxed), 0);
+
+            STAGE.error.store(0, Release);
+            mem.adjust_size(&mut read)?;
+            assert_eq!(read.len(), 6);
+            mem.exec(&mut read)?;
+            mem.enter()?.exec(&mut read)?;
+            run_enable(&mem)?;
+            assert_eq!(STAGE.executed.load(Relaxed), 3);
+            assert_eq!(data[5], 0xa5);
+            assert_eq!(data[6], 0);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn errors_of_drivers_arrive() -> Result {
+        with_stale::<Fake>(NOBODY, |registration, stale| {
+            let mem = stale.mem();
+
+            for (error, expected) in [
+                (ETIMEDOUT, ETIMEDOUT),
+                // Another subsystem's.
+                (ENOTSUPP, EIO),
+                // The core tries it with a message, which the controller does not have.
+                (EOPNOTSUPP, ENOTSUPP),
+            ] {
+                STAGE.error.store(error.to_errno(), Release);
+                assert_eq!(errno(run_enable(&mem)), expected.to_errno());
+            }
+            assert_eq!(STAGE.executed.load(Relaxed), 3);
+
+            // A controller with nothing but messages is not asked about operations without data.
+            // SAFETY: It is registered, and nobody uses it meanwhile.
+            unsafe { (*registration.as_raw()).mem_ops = core::ptr::null() };
+            assert_eq!(errno(run_enable(&mem)), ENOTSUPP.to_errno());
+            assert_eq!(STAGE.executed.load(Relaxed), 3);
             Ok(())
         })
     }
@@ -617,7 +737,7 @@ mod cases {
             drop(registration);
 
             let executed = STAGE.executed.load(Relaxed);
-            wait_for_helpers(2);
+            assert!(helpers_end(2));
             assert_eq!(executed, 2);
             assert_eq!(STAGE.wrong.load(Acquire), 0);
             assert_eq!(STAGE.result.load(Acquire), 0);
@@ -708,7 +828,7 @@ mod cases {
 
         for nbytes in 0..=u8::MAX {
             let address = Address::new(nbytes, Width::Octal, Rate::Dtr);
-            assert_eq!(address.is_some(), (1..=8).contains(&nbytes));
+            assert_eq!(address.is_some(), (1..=4).contains(&nbytes));
         }
         for wires in 0..=u8::MAX {
             assert_eq!(
@@ -726,8 +846,13 @@ mod cases {
         assert_eq!(errno(ENABLE.op(None).map(drop)), 0);
         assert_eq!(errno(data.part(3..5).map(|_| ())), einval);
 
-        let wide = READ.address(Address::new(8, Width::Single, Rate::Str).unwrap());
-        assert_eq!(wide.read(Some(u64::MAX), &mut data)?.address(), u64::MAX);
+        let wide = READ.address(Address::new(4, Width::Single, Rate::Str).unwrap());
+        let last = u64::from(u32::MAX);
+        assert_eq!(wide.read(Some(last), &mut data)?.address(), last);
+        assert_eq!(
+            errno(wide.read(Some(last + 1), &mut data).map(drop)),
+            einval
+        );
 
         // Two bytes a cycle, and no half of one.
         let octal = OpTemplate::new(Command::dtr(0x9f60, Width::Octal));
@@ -753,7 +878,7 @@ mod cases {
             einval
         );
         assert_eq!(errno(part.read(None, data.part_mut(..2)?).map(drop)), 0);
-        for nbytes in 1..=8 {
+        for nbytes in 1..=4 {
             let address = Address::new(nbytes, Width::Octal, Rate::Dtr).unwrap();
             let result = errno(octal.address(address).op(Some(0)).map(drop));
             assert_eq!(result, if nbytes % 2 == 0 { 0 } else { einval });
@@ -766,6 +891,33 @@ mod cases {
         };
         assert_eq!(dummy.cycles(Rate::Str), 255 * 8);
         Ok(())
+    }
+
+    #[test]
+    fn data_is_copied_in_parts() {
+        let mut bytes = [0; 8];
+        let (mut first, mut rest) = DataIn::from_slice(&mut bytes).split_at(3);
+
+        first.fill(1);
+        assert_eq!(rest.copy_from(&[2; 4]), 4);
+        assert_eq!((first.len(), rest.len()), (3, 5));
+        let (_, mut last) = rest.split_at(4);
+        assert_eq!(last.copy_from(&[3; 4]), 1);
+        assert_eq!(last.copy_from(&[]), 0);
+        let (last, mut none) = last.split_at(2);
+        assert_eq!((last.len(), none.copy_from(&[4])), (1, 0));
+        assert!(none.is_empty());
+        assert_eq!(bytes, [1, 1, 1, 2, 2, 2, 2, 3]);
+
+        let mut copy = [0; 4];
+        let (first, rest) = DataOut::from_slice(&bytes).split_at(3);
+        assert_eq!(first.copy_to(&mut copy), 3);
+        assert_eq!(copy, [1, 1, 1, 0]);
+        assert_eq!(rest.copy_to(&mut copy), 4);
+        assert_eq!(copy, [2, 2, 2, 2]);
+        let (rest, none) = rest.split_at(6);
+        assert_eq!((rest.len(), none.copy_to(&mut copy)), (5, 0));
+        assert!(none.is_empty());
     }
 
     /// Whatever C hands over, the driver sees an operation, or nothing.
@@ -822,7 +974,7 @@ mod cases {
                 for nbytes in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 255] {
                     for dtr in [0, 1] {
                         let mut op: bindings::spi_mem_op = pin_init::zeroed();
-                        op.cmd.nbytes = if nbytes > 4 { nbytes % 4 } else { 1 };
+                        op.cmd.nbytes = if nbytes > 4 { nbytes % 6 } else { 1 };
                         op.cmd.buswidth = if width > 8 { width } else { 1 };
                         op.cmd.opcode = 0xffff;
                         op.cmd.set_dtr(dtr & nbytes);
@@ -844,6 +996,7 @@ mod cases {
             drop(inside);
             assert!(refused > 1000);
             assert!(accepted > 100);
+            assert_eq!(STAGE.address_bytes.load(Relaxed), 8);
             assert_eq!(data[15], 0);
             assert_eq!(STAGE.wrong.load(Relaxed), 0);
             Ok(())

@@ -76,6 +76,20 @@ impl<'bound> Mem<'bound> {
         unsafe { spi::Device::from_raw((*self.raw.as_ptr()).spi) }
     }
 
+    /// For tests: a memory that need not have a driver.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Mem::from_raw`], but if no driver is bound, [`Mem::device`] must not be called.
+    #[cfg(CONFIG_RUST_SPI_MEM_KUNIT_TEST)]
+    pub(in crate::spi) unsafe fn without_driver(raw: NonNull<bindings::spi_mem>) -> Self {
+        // What is not true of the type's invariant is what `device()` alone makes use of.
+        Self {
+            raw,
+            _bound: PhantomData,
+        }
+    }
+
     /// Stays inside the controller's gate until the guard is dropped.
     ///
     /// For sequences that must not end halfway: operations of the guard are not refused, whatever
@@ -108,16 +122,24 @@ impl<'bound> Mem<'bound> {
 
     /// Executes an operation: `spi_mem_exec_op()`.
     ///
+    /// How many bytes a controller can do at once is a matter of its own; see
+    /// [`Mem::adjust_size`]. Here it is asked again: there are drivers in C that rely on an
+    /// operation being no longer than they have said, or they write beyond their buffers.
+    ///
     /// Context: may sleep, and takes the bus and I/O mutexes of the controller.
     ///
     /// # Errors
     ///
-    /// [`ESHUTDOWN`] if the controller has been unregistered; [`EOPNOTSUPP`] if it cannot do that;
-    /// else what its driver says.
+    /// - [`ESHUTDOWN`] if the controller has been unregistered;
+    /// - [`EINVAL`], before anything is sent, if [`Mem::adjust_size`] would make it shorter or
+    ///   fail, and if it comes from C, with an address of more than
+    ///   [`Address::MAX`](super::Address::MAX) bytes;
+    /// - [`EOPNOTSUPP`] if the controller cannot do that, or [`ENOTSUPP`] if its driver would need
+    ///   ordinary messages for it, which the controller does not have;
+    /// - else what its driver says.
     #[inline]
     pub fn exec(&self, op: &mut Op<'_>) -> Result {
-        // SAFETY: By the type's invariant, and the operation is a valid one.
-        to_result(op.with_raw(|op| unsafe { bindings::spi_mem_exec_op(self.raw.as_ptr(), op) }))
+        self.enter()?.exec(op)
     }
 
     /// Whether memory and controller can do such an operation; not if the controller has been
@@ -132,7 +154,8 @@ impl<'bound> Mem<'bound> {
 
     /// Makes the data of an operation as short as the controller needs it, from the end.
     ///
-    /// What is left is the length of the operation; the rest is for others.
+    /// What is left is the length of the operation; the rest is for others. On failure, it stays as
+    /// it is.
     ///
     /// Context: may sleep.
     ///
@@ -141,10 +164,10 @@ impl<'bound> Mem<'bound> {
     /// [`ESHUTDOWN`] if the controller has been unregistered, and what its driver says.
     #[inline]
     pub fn adjust_size(&self, op: &mut Op<'_>) -> Result {
-        to_result(op.with_raw(|op| {
+        op.with_raw(|op| {
             // SAFETY: By the type's invariant, and the operation is a valid one.
-            unsafe { bindings::spi_mem_adjust_op_size(self.raw.as_ptr(), op) }
-        }))
+            to_result(unsafe { bindings::spi_mem_adjust_op_size(self.raw.as_ptr(), op) })
+        })
     }
 }
 
@@ -191,10 +214,46 @@ impl Guard<'_> {
     /// [`Mem::exec`], never refused.
     #[inline]
     pub fn exec(&self, op: &mut Op<'_>) -> Result {
-        to_result(op.with_raw(|op| {
+        op.with_raw(|op| {
+            self.check_size(op)?;
+
             // SAFETY: By the type's invariant, and the operation is a valid one.
-            unsafe { bindings::spi_mem_exec_op_inside(self.raw.as_ptr(), op) }
-        }))
+            to_result(unsafe { bindings::spi_mem_exec_op_inside(self.raw.as_ptr(), op) })
+        })
+    }
+
+    /// Whether the controller can do the operation at once; [`EINVAL`] if not.
+    fn check_size(&self, op: &mut bindings::spi_mem_op) -> Result {
+        let len = op.data.nbytes;
+
+        // What the core does for controllers without an opinion is about data, and is an error
+        // without.
+        if len == 0 && !self.sizes_are_limited() {
+            return Ok(());
+        }
+
+        // SAFETY: By the type's invariant, and the operation is a valid one.
+        to_result(unsafe { bindings::spi_mem_adjust_op_size_inside(self.raw.as_ptr(), op) })
+            .map_err(|_| EINVAL)?;
+        if op.data.nbytes == len {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Whether the driver of the controller has an opinion about the size of operations.
+    fn sizes_are_limited(&self) -> bool {
+        // SAFETY: By the type's invariant, we are inside the gate, so that the controller is
+        // registered, and its driver with the structure of its operations there, if it has one.
+        unsafe {
+            let ctlr = (*(*self.raw.as_ptr()).spi).controller;
+
+            (*ctlr)
+                .mem_ops
+                .as_ref()
+                .is_some_and(|ops| ops.adjust_op_size.is_some())
+        }
     }
 
     /// [`Mem::supports`], never refused.
@@ -207,10 +266,10 @@ impl Guard<'_> {
     /// [`Mem::adjust_size`], never refused.
     #[inline]
     pub fn adjust_size(&self, op: &mut Op<'_>) -> Result {
-        to_result(op.with_raw(|op| {
+        op.with_raw(|op| {
             // SAFETY: By the type's invariant, and the operation is a valid one.
-            unsafe { bindings::spi_mem_adjust_op_size_inside(self.raw.as_ptr(), op) }
-        }))
+            to_result(unsafe { bindings::spi_mem_adjust_op_size_inside(self.raw.as_ptr(), op) })
+        })
     }
 }
 
@@ -400,15 +459,17 @@ impl<T: Driver> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// `mem` is what a callback of a driver was called with, and `'a` does not outlive the binding.
+    /// `mem` is what a callback of a driver was called with. `'a` ends with that callback, and
+    /// `'bound` with the binding: what has it may be in the driver's private data, and nowhere that
+    /// is still there when this has been dropped.
     unsafe fn parts<'a, 'bound>(
         mem: *mut bindings::spi_mem,
     ) -> (&'a spi::Device<device::CoreInternal<'a>>, Mem<'bound>)
     where
         'bound: 'a,
     {
-        // SAFETY: C calls callbacks with a valid memory, under the lock of its device. The memory
-        // is devres', which goes after the private data.
+        // SAFETY: C calls callbacks with a valid memory, under the lock of its device, for all of
+        // `'a`. The memory is devres', which goes after the private data, and thus after `'bound`.
         unsafe {
             (
                 spi::Device::from_raw((*mem).spi),
@@ -418,12 +479,14 @@ impl<T: Driver> Adapter<T> {
     }
 
     extern "C" fn probe(mem: *mut bindings::spi_mem) -> c_int {
-        // SAFETY: This is a callback.
+        // SAFETY: This is a callback, and `T::probe()` is generic over `'bound`: it can have `mem`
+        // in the private data only.
         let (device, mem) = unsafe { Self::parts(mem) };
-        let info = Self::spi_id_info(device).or_else(|| {
-            // SAFETY: The tables are of that type.
-            unsafe { <Self as driver::Adapter>::id_info(device.as_ref()) }
-        });
+
+        // Firmware first, as in `spi_get_device_match_data()`.
+        // SAFETY: The tables are of that type.
+        let info = unsafe { <Self as driver::Adapter>::id_info(device.as_ref()) }
+            .or_else(|| Self::spi_id_info(device));
 
         from_result(|| {
             let data = T::probe(device, mem, info);
@@ -434,7 +497,8 @@ impl<T: Driver> Adapter<T> {
     }
 
     extern "C" fn remove(mem: *mut bindings::spi_mem) {
-        // SAFETY: This is a callback.
+        // SAFETY: This is a callback, and `T::unbind()` is generic over `'bound`: it can have `mem`
+        // in the private data only.
         let (device, mem) = unsafe { Self::parts(mem) };
 
         // SAFETY: It is called after `probe` has succeeded, which has put that there, and nobody

@@ -5,14 +5,23 @@
 //! An operation has up to four phases: command, address, dummy and data. [`OpTemplate`] says how
 //! each of them goes over the wires, [`Op`] adds which address and which data.
 
-use super::buffer::DmaBytes;
+use super::{
+    buffer::DmaBytes,
+    data::{
+        DataIn,
+        DataOut, //
+    }, //
+};
 use crate::{
     bindings,
     clk::Hertz,
     prelude::*, //
 };
 
-use core::num::NonZeroU8;
+use core::{
+    num::NonZeroU8,
+    ptr::NonNull, //
+};
 
 /// On how many wires a phase is sent or received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,14 +150,23 @@ pub struct Address {
 }
 
 impl Address {
+    /// The bytes of an address that fits into a C `struct spi_mem_op`.
+    const C_MAX: u8 = 8;
+
+    /// The bytes of an address that may be sent.
+    ///
+    /// No memory has more, and not all drivers of controllers in C ask how many there are before
+    /// they put them into a buffer for one that has no more.
+    pub const MAX: u8 = 4;
+
     /// An address of `nbytes` bytes.
     ///
-    /// There is none if that is not from 1 to 8. In a constant, `unwrap()` makes this an error of
-    /// compilation.
+    /// There is none if that is not from 1 to [`Address::MAX`]. In a constant, `unwrap()` makes
+    /// this an error of compilation.
     pub const fn new(nbytes: u8, width: Width, rate: Rate) -> Option<Self> {
         match nbytes {
             // INVARIANT: Just checked.
-            1..=8 => Some(Self {
+            1..=Self::MAX => Some(Self {
                 nbytes,
                 width,
                 rate,
@@ -157,7 +175,21 @@ impl Address {
         }
     }
 
-    /// The number of bytes, from 1 to 8.
+    /// An address of `nbytes` bytes, if C may have one.
+    const fn from_c(nbytes: u8, width: Width, rate: Rate) -> Option<Self> {
+        match nbytes {
+            // INVARIANT: Just checked.
+            1..=Self::C_MAX => Some(Self {
+                nbytes,
+                width,
+                rate,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of bytes: from 1 to [`Address::MAX`], but callbacks of controllers may get up to
+    /// 8 from users in C.
     #[inline]
     pub const fn nbytes(&self) -> u8 {
         self.nbytes
@@ -274,7 +306,7 @@ impl Transfer {
 /// For C, this and what an [`Op`] adds are one [`struct spi_mem_op`].
 ///
 /// All parts of it are types that hold no nonsense: there is no width of three wires, no address
-/// of nine bytes, no data without a direction. Whether a controller can do it is another question;
+/// of five bytes, no data without a direction. Whether a controller can do it is another question;
 /// see [`Mem::supports`](super::Mem::supports).
 ///
 /// # Examples
@@ -287,7 +319,7 @@ impl Transfer {
 ///     .address(Address::new(2, Width::Single, Rate::Str).unwrap())
 ///     .transfer(Transfer::new(Direction::In, Width::Single, Rate::Str));
 ///
-/// assert!(Address::new(9, Width::Single, Rate::Str).is_none());
+/// assert!(Address::new(5, Width::Single, Rate::Str).is_none());
 /// assert_eq!(READ.transfer_phase().map(|data| data.direction()), Some(Direction::In));
 /// ```
 ///
@@ -392,6 +424,8 @@ impl OpTemplate {
     /// - if the template has a data phase;
     /// - if `address` is not there exactly when the template has an address phase, or does not fit
     ///   into that;
+    /// - if that has more than [`Address::MAX`] bytes, as one that a controller's driver got from C
+    ///   may have;
     /// - if a phase that has eight wires and double transfer rate, thus two bytes in each clock
     ///   cycle, has an odd number of bytes.
     pub fn op(&self, address: Option<u64>) -> Result<Op<'static>> {
@@ -405,7 +439,7 @@ impl OpTemplate {
     /// [`EINVAL`] if the template does not have data of that direction, or if `data` is empty or
     /// has 4 GiB or more, and as for [`OpTemplate::op`].
     pub fn read<'buf>(&self, address: Option<u64>, data: &'buf mut DmaBytes) -> Result<Op<'buf>> {
-        Op::build(*self, address, Data::In(data))
+        Op::build(*self, address, Data::In(DataIn::from_slice(data)))
     }
 
     /// An operation that sends `data` to the memory.
@@ -414,7 +448,13 @@ impl OpTemplate {
     ///
     /// As for [`OpTemplate::read`].
     pub fn write<'buf>(&self, address: Option<u64>, data: &'buf DmaBytes) -> Result<Op<'buf>> {
-        Op::build(*self, address, Data::Out(data))
+        Op::build(*self, address, Data::Out(DataOut::from_slice(data)))
+    }
+
+    /// Whether the address has more bytes than [`Address::MAX`], as one that came from C may.
+    fn has_long_address(&self) -> bool {
+        self.address
+            .is_some_and(|phase| phase.nbytes > Address::MAX)
     }
 
     /// Whether a phase ends in the middle of a clock cycle, with `len` bytes of data.
@@ -461,7 +501,7 @@ impl OpTemplate {
         if raw.addr.nbytes != 0 {
             let width = raw.addr.buswidth.try_into()?;
             let rate = Rate::from_bit(raw.addr.dtr());
-            template.address = Some(Address::new(raw.addr.nbytes, width, rate).ok_or(EINVAL)?);
+            template.address = Some(Address::from_c(raw.addr.nbytes, width, rate).ok_or(EINVAL)?);
         }
         if let Some(nbytes) = NonZeroU8::new(raw.dummy.nbytes) {
             template.dummy = Some(Dummy {
@@ -535,9 +575,9 @@ pub enum Data<'buf> {
     /// None: the operation is a command, perhaps with an address.
     None,
     /// To be filled from the memory.
-    In(&'buf mut [u8]),
+    In(DataIn<'buf>),
     /// To be sent to the memory.
-    Out(&'buf [u8]),
+    Out(DataOut<'buf>),
 }
 
 impl Data<'_> {
@@ -561,14 +601,14 @@ impl Data<'_> {
 /// An operation.
 ///
 /// Flash drivers make it of an [`OpTemplate`] and execute it; controller drivers get it to
-/// execute. It has its data for itself while it lives, and to execute it takes `&mut`: data that is
-/// read is written to, and C writes the frequency into the operation.
+/// execute. One that is made has its data for itself while it lives, and to execute it takes
+/// `&mut`: data that is read is written to, and C writes the frequency into the operation.
 ///
 /// # Invariants
 ///
 /// - The template has a data phase of the same direction if there is data, and none or one without
 ///   use otherwise.
-/// - `data` has less than 4 GiB, and is no larger than a slice may be.
+/// - `data` has less than 4 GiB.
 /// - The template has an address phase if `address` is not zero, and it fits into that.
 pub struct Op<'buf> {
     template: OpTemplate,
@@ -589,7 +629,7 @@ impl<'buf> Op<'buf> {
         if direction.is_some() && (data.is_empty() || u32::try_from(data.len()).is_err()) {
             return Err(EINVAL);
         }
-        if template.halves_a_cycle(data.len()) {
+        if template.has_long_address() || template.halves_a_cycle(data.len()) {
             return Err(EINVAL);
         }
         let address = match (template.address, address) {
@@ -643,42 +683,50 @@ impl<'buf> Op<'buf> {
     pub fn data(&mut self) -> Data<'_> {
         match &mut self.data {
             Data::None => Data::None,
-            Data::In(data) => Data::In(data),
-            Data::Out(data) => Data::Out(data),
+            Data::In(data) => Data::In(data.reborrow()),
+            Data::Out(data) => Data::Out(*data),
         }
     }
 
     /// Leaves only the first `len` bytes of the data, if there are more.
     pub(super) fn truncate(&mut self, len: usize) {
         // INVARIANT: Less data is still data that may be there, and nothing else is changed.
-        self.data = match core::mem::replace(&mut self.data, Data::None) {
-            Data::In(data) if len < data.len() => Data::In(&mut data[..len]),
-            Data::Out(data) if len < data.len() => Data::Out(&data[..len]),
-            data => data,
-        };
+        match &mut self.data {
+            Data::None => (),
+            Data::In(data) => data.truncate(len),
+            Data::Out(data) => data.truncate(len),
+        }
     }
 
-    /// Calls `f` with the operation as C has it, and takes over what that changes.
+    /// Calls `f` with the operation as C has it, and takes over the length, if `f` succeeds.
     ///
-    /// The pointer is not to be kept by `f`.
-    pub(super) fn with_raw<R>(&mut self, f: impl FnOnce(*mut bindings::spi_mem_op) -> R) -> R {
+    /// Fails with [`EINVAL`], and does not call `f`, if the operation came from C and has an
+    /// address of more than [`Address::MAX`] bytes.
+    pub(super) fn with_raw(
+        &mut self,
+        f: impl FnOnce(&mut bindings::spi_mem_op) -> Result,
+    ) -> Result {
+        if self.template.has_long_address() {
+            return Err(EINVAL);
+        }
+
         let mut raw = self.template.to_raw();
 
         raw.addr.val = self.address;
         // CAST: By the type's invariant it fits.
         raw.data.nbytes = self.data.len() as u32;
-        match &mut self.data {
+        match &self.data {
             Data::None => (),
-            Data::In(data) => raw.data.buf.in_ = data.as_mut_ptr().cast(),
+            Data::In(data) => raw.data.buf.in_ = data.as_ptr().cast(),
             Data::Out(data) => raw.data.buf.out = data.as_ptr().cast(),
         }
 
-        let ret = f(&raw mut raw);
+        f(&mut raw)?;
 
         // CAST: `u32` fits into `usize`.
         self.truncate(raw.data.nbytes as usize);
 
-        ret
+        Ok(())
     }
 
     /// What a C pointer points to, checked and copied; later changes do not matter.
@@ -687,8 +735,8 @@ impl<'buf> Op<'buf> {
     ///
     /// # Safety
     ///
-    /// If there is data, it is valid for its length and direction, and nobody else uses it for
-    /// writing, or if it is to be filled for reading, for all of `'buf`.
+    /// If there is data, its memory is valid for all of `'buf`: for writes of so many bytes if it
+    /// is to be filled, and for reads if not. Others may access it at the same time.
     #[inline(always)]
     pub(super) unsafe fn from_raw(raw: &bindings::spi_mem_op) -> Result<Self> {
         let template = OpTemplate::from_raw(raw)?;
@@ -702,21 +750,16 @@ impl<'buf> Op<'buf> {
             Some(Direction::In) => {
                 // SAFETY: It is plain data, in a union of two pointers.
                 let ptr: *mut u8 = unsafe { raw.data.buf.in_ }.cast();
-                if ptr.is_null() {
-                    return Err(EINVAL);
-                }
-                // SAFETY: By the requirements of this function, and the length was checked. The
-                // bytes may be what an allocator left there; that is any value, but one.
-                Data::In(unsafe { core::slice::from_raw_parts_mut(ptr, len) })
+                let ptr = NonNull::new(ptr).ok_or(EINVAL)?;
+                // SAFETY: By the requirements of this function, and the length was checked.
+                Data::In(unsafe { DataIn::from_raw(ptr, len) })
             }
             Some(Direction::Out) => {
                 // SAFETY: It is plain data, in a union of two pointers.
                 let ptr: *const u8 = unsafe { raw.data.buf.out }.cast();
-                if ptr.is_null() {
-                    return Err(EINVAL);
-                }
+                let ptr = NonNull::new(ptr.cast_mut()).ok_or(EINVAL)?;
                 // SAFETY: By the requirements of this function, and the length was checked.
-                Data::Out(unsafe { core::slice::from_raw_parts(ptr, len) })
+                Data::Out(unsafe { DataOut::from_raw(ptr, len) })
             }
         };
         let address = match template.address {

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The data of operations, as drivers of controllers have it.
+
+use crate::{
+    bindings,
+    io::{
+        self,
+        Io,
+        IoCopyable,
+        IoLoc,
+        IoRepCapable,
+        Mmio,
+        MmioBackend, //
+    },
+    prelude::*, //
+};
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+/// Memory that an operation fills.
+///
+/// It is no slice, for it need not be the operation's alone. Somebody who reads a block device of
+/// an MTD with `O_DIRECT` has the pages of his own memory filled, and may have another thread that
+/// uses them meanwhile. So bytes are copied here, by functions that do not mind, and what has
+/// become of them cannot be read. A driver that wants to look at what it got from a memory does so
+/// before.
+///
+/// # Invariants
+///
+/// `ptr` is valid for writes of `len` bytes for all of `'buf`, and they are no more than a slice
+/// may have. Others may access them at the same time.
+pub struct DataIn<'buf> {
+    ptr: NonNull<u8>,
+    len: usize,
+    _buf: PhantomData<&'buf ()>,
+}
+
+// SAFETY: It is memory of no task in particular.
+unsafe impl Send for DataIn<'_> {}
+
+// SAFETY: A shared reference gives access to the length only.
+unsafe impl Sync for DataIn<'_> {}
+
+impl<'buf> DataIn<'buf> {
+    /// # Safety
+    ///
+    /// `ptr` is valid for writes of `len` bytes for all of `'buf`, except that others may access
+    /// them at the same time, and `len` is not more than [`isize::MAX`].
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
+        // INVARIANT: By the requirements of this function.
+        Self {
+            ptr,
+            len,
+            _buf: PhantomData,
+        }
+    }
+
+    /// All of `bytes`.
+    pub(in crate::spi) fn from_slice(bytes: &'buf mut [u8]) -> Self {
+        // SAFETY: It is a slice, and nobody else has it.
+        unsafe { Self::from_raw(NonNull::from(&mut *bytes).cast(), bytes.len()) }
+    }
+
+    /// The same for a shorter time.
+    #[inline]
+    pub(super) fn reborrow(&mut self) -> DataIn<'_> {
+        // SAFETY: By the type's invariant.
+        unsafe { DataIn::from_raw(self.ptr, self.len) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// Leaves only the first `len` bytes, if there are more.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // INVARIANT: It does not become more.
+        self.len = self.len.min(len);
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first `mid` bytes, or all if there are not so many, and the rest.
+    #[inline]
+    pub fn split_at(self, mid: usize) -> (Self, Self) {
+        let mid = mid.min(self.len);
+
+        // SAFETY: By the type's invariant, and `mid` is not beyond the end.
+        unsafe {
+            (
+                Self::from_raw(self.ptr, mid),
+                Self::from_raw(self.ptr.add(mid), self.len - mid),
+            )
+        }
+    }
+
+    /// Copies `bytes` to the first bytes, as many as there are of both, and returns how many.
+    #[inline]
+    pub fn copy_from(&mut self, bytes: &[u8]) -> usize {
+        let len = self.len.min(bytes.len());
+
+        // Not `copy_nonoverlapping()`, which others must not interfere with.
+        // SAFETY: By the type's invariant, and `len` is not beyond the end of either.
+        unsafe { bindings::memcpy(self.as_ptr().cast(), bytes.as_ptr().cast(), len) };
+        len
+    }
+
+    /// Makes all bytes `byte`.
+    #[inline]
+    pub fn fill(&mut self, byte: u8) {
+        // SAFETY: By the type's invariant.
+        unsafe { bindings::memset(self.as_ptr().cast(), byte.into(), self.len) };
+    }
+
+    /// Copies all that is in `memory`: [`Io::copy_to_slice`].
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`], before anything is copied, if that does not have as many bytes.
+    #[inline]
+    pub fn copy_from_io(&mut self, memory: Mmio<'_, [u8]>) -> Result {
+        if memory.len() != self.len {
+            return Err(EINVAL);
+        }
+
+        // SAFETY: By the type's invariant, and the length is that of `memory`. What an operation
+        // fills is no memory of a device, so that they do not overlap.
+        unsafe { MmioBackend::copy_from_io(memory, self.as_ptr()) };
+        Ok(())
+    }
+
+    /// Fills it from the 32-bit data register of a FIFO: [`Io::try_read_rep32`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn try_read_rep32<'io, I>(&mut self, io: I, offset: usize) -> Result
+    where
+        I: Io<'io>,
+        usize: IoLoc<I::Target, u32, IoType = u32>,
+        I::Backend: IoRepCapable<u32>,
+    {
+        let buffer = core::ptr::slice_from_raw_parts_mut(self.as_ptr(), self.len);
+
+        // SAFETY: By the type's invariant.
+        unsafe { io::try_read_rep32(io, buffer, offset) }
+    }
+}
+
+/// Memory that an operation sends.
+///
+/// It is no slice, for its bytes may change: they can be those of somebody who writes to a block
+/// device of an MTD with `O_DIRECT`, and has another thread that uses them meanwhile. So they are
+/// copied, by functions that do not mind. A driver that wants to look at them copies them once, and
+/// looks at the copy: who reads them twice may read something else.
+///
+/// # Invariants
+///
+/// `ptr` is valid for reads of `len` bytes for all of `'buf`, and they are no more than a slice may
+/// have. Others may access them at the same time.
+#[derive(Clone, Copy)]
+pub struct DataOut<'buf> {
+    ptr: NonNull<u8>,
+    len: usize,
+    _buf: PhantomData<&'buf ()>,
+}
+
+// SAFETY: It is memory of no task in particular.
+unsafe impl Send for DataOut<'_> {}
+
+// SAFETY: All that can be done with it is to read, which several tasks may do at a time.
+unsafe impl Sync for DataOut<'_> {}
+
+impl<'buf> DataOut<'buf> {
+    /// # Safety
+    ///
+    /// `ptr` is valid for reads of `len` bytes for all of `'buf`, except that others may access
+    /// them at the same time, and `len` is not more than [`isize::MAX`].
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
+        // INVARIANT: By the requirements of this function.
+        Self {
+            ptr,
+            len,
+            _buf: PhantomData,
+        }
+    }
+
+    /// All of `bytes`.
+    pub(in crate::spi) fn from_slice(bytes: &'buf [u8]) -> Self {
+        // SAFETY: It is a slice.
+        unsafe { Self::from_raw(NonNull::from(bytes).cast(), bytes.len()) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// Leaves only the first `len` bytes, if there are more.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // INVARIANT: It does not become more.
+        self.len = self.len.min(len);
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first `mid` bytes, or all if there are not so many, and the rest.
+    #[inline]
+    pub fn split_at(self, mid: usize) -> (Self, Self) {
+        let mid = mid.min(self.len);
+
+        // SAFETY: By the type's invariant, and `mid` is not beyond the end.
+        unsafe {
+            (
+                Self::from_raw(self.ptr, mid),
+                Self::from_raw(self.ptr.add(mid), self.len - mid),
+            )
+        }
+    }
+
+    /// Copies the first bytes to `bytes`, as many as there are of both, and returns how many.
+    #[inline]
+    pub fn copy_to(&self, bytes: &mut [u8]) -> usize {
+        let len = self.len.min(bytes.len());
+
+        // Not `copy_nonoverlapping()`, which others must not interfere with.
+        // SAFETY: By the type's invariant, and `len` is not beyond the end of either.
+        unsafe { bindings::memcpy(bytes.as_mut_ptr().cast(), self.as_ptr().cast(), len) };
+        len
+    }
+
+    /// Copies it to all of `memory`: [`Io::copy_from_slice`].
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`], before anything is copied, if that does not have as many bytes.
+    #[inline]
+    pub fn copy_to_io(&self, memory: Mmio<'_, [u8]>) -> Result {
+        if memory.len() != self.len {
+            return Err(EINVAL);
+        }
+
+        // SAFETY: By the type's invariant, and the length is that of `memory`. What an operation
+        // sends is no memory of a device, so that they do not overlap.
+        unsafe { MmioBackend::copy_to_io(memory, self.as_ptr()) };
+        Ok(())
+    }
+
+    /// Passes it to the 32-bit data register of a FIFO: [`Io::try_write_rep32`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn try_write_rep32<'io, I>(&self, io: I, offset: usize) -> Result
+    where
+        I: Io<'io>,
+        usize: IoLoc<I::Target, u32, IoType = u32>,
+        I::Backend: IoRepCapable<u32>,
+    {
+        let buffer = core::ptr::slice_from_raw_parts(self.as_ptr(), self.len);
+
+        // SAFETY: By the type's invariant.
+        unsafe { io::try_write_rep32(io, buffer, offset) }
+    }
+}
