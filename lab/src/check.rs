@@ -27,7 +27,7 @@ use crate::unsafety;
 /// no kernel-doc warning that the base has not; rustfmt of Rust files that the series
 /// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
 /// has; the series' Coccinelle rule finds in lab/kernel/coccinelle/ what is marked there,
-/// and nothing else.
+/// and nothing else; the lab's patches (mutants, benchmarks and so on) apply to the series.
 ///
 /// With --linux PATH instead: a table of which patches apply to that tree.
 ///
@@ -97,6 +97,7 @@ pub fn all(lab: &Lab) -> Result<Vec<Check>> {
         checks.push(unsafe_code(lab, &source.dir, &tree, &changed)?);
         step.note("coccinelle");
         checks.push(coccinelle(lab, &tree)?);
+        checks.push(lab_patches(lab, &tree)?);
         step.done("");
     }
     checks.push(lab_format(lab)?);
@@ -463,6 +464,37 @@ fn coccinelle(lab: &Lab, tree: &Path) -> Result<Check> {
             .chain(wrong.map(|at| format!("{}: {RULE} fires", place(at))))
             .collect(),
     })
+}
+
+/// Where there are patches that apply on top of the series.
+const ON_TOP: [&str; 4] = ["attempts", "bench", "inside", "mutants"];
+
+/// Nothing else notices before they are used, which for most is in `soak` only.
+fn lab_patches(lab: &Lab, tree: &Path) -> Result<Check> {
+    let mut check = Check {
+        name: "lab patches",
+        looked: 0,
+        findings: Vec::new(),
+    };
+    for dir in ON_TOP {
+        let dir = lab.paths.clone.join("lab/kernel").join(dir);
+        let files = fs::read_dir(&dir)
+            .and_then(|dir| dir.collect::<std::io::Result<Vec<_>>>())
+            .with_context(|| format!("cannot read {}", dir.display()))?;
+        let mut files: Vec<_> = files.iter().map(fs::DirEntry::path).collect();
+        files.retain(|file| file.extension().is_some_and(|end| end == "patch"));
+        files.sort();
+        for file in files {
+            let patch =
+                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            check.looked += 1;
+            if let Some(why) = series::misfit(tree, &patch)? {
+                let name = file.strip_prefix(&lab.paths.clone).unwrap_or(&file);
+                check.findings.push(format!("{}: {why}", name.display()));
+            }
+        }
+    }
+    Ok(check)
 }
 
 /// The lines that unified diffs take away, by file and number.

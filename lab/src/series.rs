@@ -546,6 +546,12 @@ pub fn fits(
     Ok(fits)
 }
 
+/// None if the diff in `patch` applies to `tree`, which is not changed; else what git says.
+pub fn misfit(tree: &Path, patch: &[u8]) -> Result<Option<String>> {
+    let (applies, said) = feed(git::git(tree).args(["apply", "--check", "-"]), patch)?;
+    Ok((!applies).then(|| said.lines().next().unwrap_or_default().to_owned()))
+}
+
 /// A tree in out/src with the commit `below` of `repository`, and the diff in `patch` on
 /// top of it; its directory and commit.
 pub fn checkout_mutant(
