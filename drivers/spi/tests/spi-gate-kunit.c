@@ -319,6 +319,22 @@ static void spi_gate_reports_queue(struct kunit *test)
 #define SPI_GATE_ADJUSTED	2
 #define SPI_GATE_EXECUTED	4
 
+/* Inside, until the test has closed the gate */
+static int spi_gate_enter_and_wait(struct spi_fake *fake, int *idx)
+{
+	int ret;
+
+	ret = spi_mem_enter(&fake->mem, idx);
+	if (ret)
+		return ret;
+
+	complete(&fake->entered);
+	if (!wait_for_completion_timeout(&fake->release, SPI_FAKE_TIMEOUT))
+		WRITE_ONCE(fake->timed_out, true);
+
+	return 0;
+}
+
 /* A sequence of operations that begins before the gate closes, and ends after that */
 static long spi_gate_run_sequence(struct spi_fake *fake)
 {
@@ -328,13 +344,9 @@ static long spi_gate_run_sequence(struct spi_fake *fake)
 	int idx;
 	int ret;
 
-	ret = spi_mem_enter(&fake->mem, &idx);
+	ret = spi_gate_enter_and_wait(fake, &idx);
 	if (ret)
 		return ret;
-
-	complete(&fake->entered);
-	if (!wait_for_completion_timeout(&fake->release, SPI_FAKE_TIMEOUT))
-		WRITE_ONCE(fake->timed_out, true);
 
 	if (spi_mem_supports_op_inside(&fake->mem, &op))
 		done |= SPI_GATE_ASKED;
@@ -409,13 +421,10 @@ static long spi_gate_run_long(struct spi_fake *fake)
 
 	if (!buf)
 		return -ENOMEM;
-	ret = spi_mem_enter(&fake->mem, &idx);
+	ret = spi_gate_enter_and_wait(fake, &idx);
 	if (ret)
 		return ret;
 
-	complete(&fake->entered);
-	if (!wait_for_completion_timeout(&fake->release, SPI_FAKE_TIMEOUT))
-		WRITE_ONCE(fake->timed_out, true);
 	ret = spi_mem_exec_op_inside(&fake->mem, &op);
 
 	spi_mem_leave(&fake->mem, idx);
