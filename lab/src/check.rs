@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::LazyLock;
 
@@ -424,21 +424,29 @@ for file in *.c; do
 done
 "#;
 
+/// The files in `dir` whose names end so, by name.
+fn files_in(dir: &Path, end: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir)
+        .and_then(|dir| dir.collect::<std::io::Result<Vec<_>>>())
+        .with_context(|| format!("cannot read {}", dir.display()))?;
+    let mut files: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    files.retain(|file| file.extension().is_some_and(|it| it == end));
+    files.sort();
+    Ok(files)
+}
+
 /// In the examples, the rule finds the lines that end with this, and no others.
 const FIRES: &str = "/* FIRES */";
 
 fn coccinelle(lab: &Lab, tree: &Path) -> Result<Check> {
     let examples = lab.paths.clone.join("lab/kernel/coccinelle");
     let mut wanted = BTreeSet::new();
-    let mut files = fs::read_dir(&examples)
-        .and_then(|dir| dir.collect::<std::io::Result<Vec<_>>>())
-        .with_context(|| format!("cannot read {}", examples.display()))?;
-    files.retain(|file| file.path().extension().is_some_and(|end| end == "c"));
-    for file in &files {
-        let path = file.path();
+    let files = files_in(&examples, "c")?;
+    for path in &files {
         let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = file.file_name().to_string_lossy().into_owned();
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
         let marks = text.lines().enumerate();
         let marks = marks.filter(|(_, line)| line.ends_with(FIRES));
         wanted.extend(marks.map(|(index, _)| (name.clone(), index + 1)));
@@ -478,13 +486,7 @@ fn lab_patches(lab: &Lab, tree: &Path) -> Result<Check> {
     };
     for dir in ON_TOP {
         let dir = lab.paths.clone.join("lab/kernel").join(dir);
-        let files = fs::read_dir(&dir)
-            .and_then(|dir| dir.collect::<std::io::Result<Vec<_>>>())
-            .with_context(|| format!("cannot read {}", dir.display()))?;
-        let mut files: Vec<_> = files.iter().map(fs::DirEntry::path).collect();
-        files.retain(|file| file.extension().is_some_and(|end| end == "patch"));
-        files.sort();
-        for file in files {
+        for file in files_in(&dir, "patch")? {
             let patch =
                 fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             check.looked += 1;

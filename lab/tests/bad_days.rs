@@ -352,7 +352,7 @@ fn interrupt(child: Child, left: impl AsRef<OsStr>) -> Result<Said> {
     ensure!(said.err.lines().last() == Some("interrupted"), "{said:?}");
     let left = left.as_ref().as_encoded_bytes();
     let start = Instant::now();
-    while processes()?.iter().any(|line| is_in(left, line)) {
+    while runs(left)? {
         ensure!(
             start.elapsed() < Duration::from_secs(5),
             "a process was left"
@@ -362,8 +362,10 @@ fn interrupt(child: Child, left: impl AsRef<OsStr>) -> Result<Said> {
     Ok(said)
 }
 
-fn is_in(part: &[u8], line: &[u8]) -> bool {
-    line.windows(part.len()).any(|it| it == part)
+/// Whether a process has this in its command line.
+fn runs(part: &[u8]) -> Result<bool> {
+    let is_in = |line: &Vec<u8>| line.windows(part.len()).any(|it| it == part);
+    Ok(processes()?.iter().any(is_in))
 }
 
 /// All command lines.
@@ -673,7 +675,7 @@ fn an_interrupted_demo_shows_the_rows_it_had() -> Result<()> {
     fs::create_dir_all(day.path("clone/out/boot"))?;
     let mut lab = day.start(&demo)?;
     let start = Instant::now();
-    while !processes()?.iter().any(|it| is_in(long(4).as_bytes(), it)) {
+    while !runs(long(4).as_bytes())? {
         ensure!(start.elapsed() < PATIENCE, "the second row does not boot");
         if lab.try_wait()?.is_some() {
             bail!("it ended: {:?}", finish(lab)?);

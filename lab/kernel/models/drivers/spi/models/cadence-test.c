@@ -702,6 +702,14 @@ static void cadence_needs_properties(struct kunit *test)
 	bind_at_last(test);
 }
 
+/* Nodes keep what was removed from them: both have to be there for good. */
+static void exchange_property(struct device_node *np, struct property *old,
+			      struct property *new)
+{
+	of_remove_property(np, old);
+	of_add_property(np, new);
+}
+
 /* Of more cycles than there are bits for. Binding has read, to know the flash. */
 static void cadence_read_delay_fits(struct kunit *test)
 {
@@ -721,12 +729,10 @@ static void cadence_read_delay_fits(struct kunit *test)
 	own = of_find_property(flash, long_delay.name, NULL);
 	KUNIT_EXPECT_NOT_NULL(test, own);
 	if (own) {
-		of_remove_property(flash, own);
-		of_add_property(flash, &long_delay);
+		exchange_property(flash, own, &long_delay);
 		bind_at_last(test);
 		KUNIT_EXPECT_EQ(test, 0xf << 1 | 1, cadence_reg(t->m, CADENCE_CAPTURE));
-		of_remove_property(flash, &long_delay);
-		of_add_property(flash, own);
+		exchange_property(flash, &long_delay, own);
 	}
 	of_node_put(flash);
 }
@@ -769,7 +775,6 @@ static void cadence_leaves_versal(struct kunit *test)
 	.value = _name "\0cdns,qspi-nor",				\
 	.length = sizeof(_name "\0cdns,qspi-nor"),			\
 }
-	/* Nodes keep what was removed from them. */
 	static struct property others[] = {
 		FALLS_BACK("xlnx,versal-ospi-1.0"),
 		FALLS_BACK("amd,versal2-ospi"),
@@ -782,11 +787,9 @@ static void cadence_leaves_versal(struct kunit *test)
 	own = of_find_property(t->m->np, "compatible", NULL);
 	KUNIT_ASSERT_NOT_NULL(test, own);
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
-		of_remove_property(t->m->np, own);
-		of_add_property(t->m->np, &others[i]);
+		exchange_property(t->m->np, own, &others[i]);
 		KUNIT_EXPECT_EQ(test, -ENODEV, model_attach(t->m));
-		of_remove_property(t->m->np, &others[i]);
-		of_add_property(t->m->np, own);
+		exchange_property(t->m->np, &others[i], own);
 		expect_nothing_left(test, others[i].value, i);
 	}
 	KUNIT_EXPECT_EQ(test, 0, t->m->accesses);
