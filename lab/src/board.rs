@@ -175,7 +175,7 @@ impl Args {
 }
 
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
-    let variant = args.which.variant();
+    let variant = args.which.variant(&lab.paths)?;
     if args.prove {
         return labgrid::prove(lab, &variant);
     }
@@ -239,7 +239,7 @@ fn pack(lab: &Lab, board: &Board, kernel: &Kernel, initramfs: &[u8]) -> Result<(
     );
     add_tests(&lab.paths, &expected, &mut files)?;
 
-    let mut name = board.name.clone();
+    let mut name = board.name.clone() + &lab.paths.suffix();
     if kernel.variant != (Variant::Series { upto: None }) {
         write!(name, "-{}", kernel.variant)?;
     }

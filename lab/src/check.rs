@@ -13,23 +13,26 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::Lab;
 use crate::kunit;
 use crate::lint;
+use crate::patches::{self, Patch};
 use crate::process;
-use crate::series::{self, Changed, Patch};
+use crate::series::{self, Changed};
 use crate::source::Source;
 use crate::toolchain::Bind;
 use crate::unsafety;
 
 /// Check the series and the lab without building anything; silent when all is well
 ///
-/// The patches apply, are what `export` writes, have an Assisted-by and no
-/// Signed-off-by; exported files are equal and linux/ has nothing that was not
+/// The patches apply, each series also on nothing but those that it names; they are what
+/// `export` writes, have an Assisted-by, no Signed-off-by, and no "and" in their subjects
+/// (lab/data/check/subjects.toml); exported files are equal and linux/ has nothing that was not
 /// exported; checkpatch.pl --strict (what lab/data/check/checkpatch.toml lists aside);
 /// no kernel-doc warning that the base has not; rustfmt of Rust files that the series
 /// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
 /// has; the series' Coccinelle rule finds in lab/kernel/coccinelle/ what is marked there,
 /// and nothing else; the lab's patches (mutants, benchmarks and so on) apply to the series.
 ///
-/// With --linux PATH instead: a table of which patches apply to that tree.
+/// With --linux PATH instead: which patches of each series apply to that tree, up to the
+/// first that does not.
 ///
 /// Takes half a minute the first time in a clone, 10 s after that. Writes out/src/ and
 /// out/check.json (findings, and how often each Rust file is unsafe), and prints one line
@@ -249,7 +252,7 @@ fn messages(said: &str) -> Result<Vec<Message>> {
 /// Outside a git repository: checkpatch takes a file that git tracks for a source.
 const CHECKPATCH: &str = r#"
 cd /patches
-ls | grep '\.patch$' | xargs -P "$1" -I '{}' sh -c '
+ls */*.patch | xargs -P "$1" -I '{}' sh -c '
 	perl /linux/scripts/checkpatch.pl --root=/linux --strict --no-signoff \
 		--terse --show-types --no-summary --color=never "$1" >"$1.said" 2>&1 </dev/null
 	echo $? >"$1.status"' checkpatch '{}'
@@ -257,10 +260,13 @@ ls | grep '\.patch$' | xargs -P "$1" -I '{}' sh -c '
 
 fn checkpatch(lab: &Lab, tree: &Path) -> Result<Check> {
     let allowed = allow_list(&lab.paths.data().join("check/checkpatch.toml"))?;
-    let patches = series::read_patches(&lab.paths.patches())?;
+    let patches = patches::read(&lab.paths.patches())?;
     let dir = tempfile::tempdir_in(lab.paths.out()).context("cannot make a directory in out/")?;
-    for Patch { name, bytes } in &patches {
-        fs::write(dir.path().join(name), bytes).context("cannot write into out/")?;
+    for patch in &patches {
+        let file = dir.path().join(&patch.name);
+        fs::create_dir_all(dir.path().join(patch.series()))
+            .and_then(|()| fs::write(file, &patch.bytes))
+            .context("cannot write into out/")?;
     }
     let binds = [
         Bind::read_only(tree, "/linux"),

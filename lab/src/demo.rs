@@ -97,11 +97,9 @@ impl Args {
 
 impl Args {
     /// The file of results in out/.
-    fn results(&self) -> String {
-        match &self.driver {
-            Some(driver) => format!("demo-{driver}.json"),
-            None => "demo.json".to_owned(),
-        }
+    fn results(&self, paths: &Paths) -> String {
+        let driver = self.driver.iter().map(|name| format!("-{name}"));
+        format!("demo{}{}.json", driver.collect::<String>(), paths.suffix())
     }
 }
 
@@ -175,7 +173,11 @@ impl Outcome {
 
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let outcome = demonstrate(lab, &args)?;
-    println!("{}; details in out/{}", outcome.summary(), args.results());
+    println!(
+        "{}; details in out/{}",
+        outcome.summary(),
+        args.results(&lab.paths)
+    );
     Ok(match outcome.is_complete() {
         true if outcome.is_good() => ExitCode::SUCCESS,
         true => ExitCode::from(qemu::EXIT_SKIPPED),
@@ -237,7 +239,10 @@ pub fn demonstrate(lab: &Lab, args: &Args) -> Result<Outcome> {
     }
     let report = report(lab, args, booted, &outcome)?;
     let json = serde_json::to_string_pretty(&report)? + "\n";
-    write_whole(&lab.paths.out().join(args.results()), json.as_bytes())?;
+    write_whole(
+        &lab.paths.out().join(args.results(&lab.paths)),
+        json.as_bytes(),
+    )?;
     Ok(outcome)
 }
 
@@ -386,6 +391,9 @@ struct Report {
     machine: String,
     cycles: u32,
     seed: u64,
+    /// The chosen ones, if not all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<String>,
     /// Of a demo on one machine.
     #[serde(flatten)]
     booted: Option<BootedReport>,
@@ -508,6 +516,7 @@ fn report(
         machine: args.machine.clone(),
         cycles: args.cycles,
         seed: args.seed,
+        series: lab.paths.series.clone(),
         booted: one,
         machines: machines.collect(),
         toolchain: lab.toolchain.versions()?,

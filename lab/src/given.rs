@@ -18,7 +18,7 @@ use crate::git;
 use crate::host;
 use crate::paths::Paths;
 use crate::process;
-use crate::series::{self, Fit};
+use crate::series::{self, Fit, SeriesFit};
 use crate::source::{BASE, Source, keep_kernel_ignores};
 use crate::toolchain::{finish, temporary};
 use crate::ui::{self, Ui};
@@ -339,27 +339,34 @@ pub fn report(paths: &Paths, ui: &Ui, given: &Path) -> Result<ExitCode> {
     let source = source(paths, ui, given)?;
     let fits = series::fits(paths, ui, &source, &object_stores(paths, given))?;
     println!("{}", table(&fits));
-    println!("{}", summary(&fits, &source.version));
-    Ok(match fits.iter().all(|(_, fit)| fit.is_good()) {
+    println!("on {}:", source.version);
+    for fit in &fits {
+        println!("{}", summary(fit));
+    }
+    let good = |(_, fit): &(String, Fit)| fit.is_good();
+    Ok(match fits.iter().all(|it| it.fits.iter().all(good)) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
 }
 
-fn table(fits: &[(String, Fit)]) -> Table {
+fn table(fits: &[SeriesFit]) -> Table {
     let mut table = ui::table(["patch", "result"]);
-    for (name, fit) in fits {
+    for (name, fit) in fits.iter().flat_map(|it| &it.fits) {
         table.add_row([name.clone(), fit.to_string()]);
     }
     table
 }
 
-fn summary(fits: &[(String, Fit)], version: &str) -> String {
-    let count = |is: fn(&Fit) -> bool| fits.iter().filter(|(_, fit)| is(fit)).count();
-    let all = fits.len();
-    let good = count(Fit::is_good);
+fn summary(it: &SeriesFit) -> String {
+    let count = |is: fn(&Fit) -> bool| it.fits.iter().filter(|(_, fit)| is(fit)).count();
     let there = count(|fit| *fit == Fit::AlreadyThere);
-    let mut text = format!("{} of {all} patches apply to {version}", good - there);
+    let mut text = format!(
+        "{}: {} of {} patches apply",
+        it.series,
+        count(Fit::is_good) - there,
+        it.patches
+    );
     if there > 0 {
         text += &format!(", {there} there already");
     }
@@ -371,7 +378,10 @@ fn summary(fits: &[(String, Fit)], version: &str) -> String {
         );
     }
     if count(|fit| matches!(fit, Fit::Fails(_))) > 0 {
-        text += "; what follows a patch that fails was tried without it";
+        text += &match it.patches - it.fits.len() {
+            0 => "; the last one fails".to_owned(),
+            left => format!("; {left} after the one that fails were not tried"),
+        };
     }
     text
 }
@@ -502,13 +512,19 @@ mod tests {
 
     #[test]
     fn the_summary_counts() {
-        let fits = |list: &[Fit]| -> Vec<(String, Fit)> {
-            list.iter().map(|fit| ("p".into(), fit.clone())).collect()
+        let fits = |patches: usize, list: &[Fit]| {
+            summary(&SeriesFit {
+                series: "2-mtd".into(),
+                patches,
+                fits: list.iter().map(|fit| ("p".into(), fit.clone())).collect(),
+            })
         };
-        let text = summary(&fits(&[Fit::Applies, Fit::AlreadyThere]), "v");
-        assert_eq!(text, "1 of 2 patches apply to v, 1 there already");
-        let text = summary(&fits(&[Fit::Merge, Fit::Fails("a.c:3".into())]), "v");
-        assert!(text.starts_with("0 of 2 patches") && text.contains("1 need fuzz"));
-        assert!(text.contains("tried without it"));
+        let text = fits(2, &[Fit::Applies, Fit::AlreadyThere]);
+        assert_eq!(text, "2-mtd: 1 of 2 patches apply, 1 there already");
+        let text = fits(5, &[Fit::Merge, Fit::Fails("a.c:3".into())]);
+        assert!(text.starts_with("2-mtd: 0 of 5 patches") && text.contains("1 need fuzz"));
+        assert!(text.ends_with("; 3 after the one that fails were not tried"));
+        let text = fits(1, &[Fit::Fails("a.c:3".into())]);
+        assert!(text.ends_with("; the last one fails"));
     }
 }

@@ -92,7 +92,7 @@ fn tree_with_tests(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
         return Ok(kernel.source_dir.clone());
     }
     let source = Source::ensure(&lab.paths, &lab.ui)?;
-    let (tree, _) = series::checkout(&lab.paths, &lab.ui, &source, None)?;
+    let (tree, _) = series::checkout(&lab.paths.whole(), &lab.ui, &source, None)?;
     if !tree.join(TESTS).is_dir() {
         bail!("the series has no {TESTS}, the tests that boots run");
     }

@@ -1,6 +1,6 @@
 //! Kernel builds: which source, which configuration, and whether anything changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use crate::git;
 use crate::host;
 use crate::overlay::Overlay;
+use crate::patches;
 use crate::paths::Paths;
 use crate::process;
 use crate::series;
@@ -36,7 +38,7 @@ pub struct Lab {
 pub enum Variant {
     /// The Debian source package as it is.
     Stock,
-    /// Stock with patches/ applied, all or the first `upto` of them.
+    /// Stock with patches/ applied (the chosen series), all or the first `upto` of them.
     Series { upto: Option<usize> },
     /// The developer's worktree linux/ as it stands.
     Tree,
@@ -46,6 +48,20 @@ pub enum Variant {
     Overlaid { stock: bool },
     /// One of the above with a benchmark of lab/kernel/bench/ on top.
     Bench,
+}
+
+impl Variant {
+    /// As arguments of a verb say; `last` is a number or a patch.
+    pub fn chosen(paths: &Paths, stock: bool, tree: bool, last: Option<&str>) -> Result<Self> {
+        let upto = last
+            .map(|last| patches::count_to(paths, last))
+            .transpose()?;
+        Ok(match (stock, tree) {
+            (true, _) => Self::Stock,
+            (_, true) => Self::Tree,
+            _ => Self::Series { upto },
+        })
+    }
 }
 
 impl fmt::Display for Variant {
@@ -292,6 +308,9 @@ fn source_tree(lab: &Lab, source: &Source, variant: &Variant) -> Result<Tree> {
                 dirty: false,
             }
         }
+        Variant::Tree if !paths.series.is_empty() => {
+            bail!("linux/ has all series; --series has no place with --tree")
+        }
         Variant::Tree => {
             let (id, dirty) = series::tree_state(paths, source)?;
             Tree {
@@ -452,10 +471,14 @@ fn build_tree(
         if *variant != Variant::Stock {
             drop(lock);
         }
-        let step = lab
-            .ui
-            .step(format!("Building the {variant} kernel ({config_name})"));
-        let log = paths.log(&format!("build-{variant}-{config_name}"));
+        let suffix = match variant {
+            Variant::Stock => String::new(),
+            _ => paths.suffix(),
+        };
+        let step = lab.ui.step(format!(
+            "Building the {variant}{suffix} kernel ({config_name})"
+        ));
+        let log = paths.log(&format!("build-{variant}{suffix}-{config_name}"));
         process::fresh_log(&log)?;
         let build = Build {
             lab,
@@ -672,7 +695,10 @@ impl Build<'_> {
         let file = self.build_dir.join(".config");
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let unmet = unmet(wanted, &symbols(&text)?);
+        let mut unmet = unmet(wanted, &symbols(&text)?);
+        if !unmet.is_empty() && !self.lab.paths.series.is_empty() {
+            self.leave_out_unknown(&mut unmet)?;
+        }
         if !unmet.is_empty() {
             bail!(
                 "the kernel configuration is not what was asked for; see the dependencies of \
@@ -680,6 +706,27 @@ impl Build<'_> {
                 unmet.join("\n")
             );
         }
+        Ok(())
+    }
+
+    /// With some of the series only, a tree may not have all symbols.
+    fn leave_out_unknown(&self, unmet: &mut Vec<String>) -> Result<()> {
+        let mut grep = git::git(&self.tree.dir);
+        grep.args(["grep", "-hE", "^(menu)?config ", "--", "*Kconfig*"]);
+        let all = process::output(&mut grep).context("cannot read the Kconfig files")?;
+        let known: BTreeSet<&str> = all
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        unmet.retain(|line| {
+            let name = line.split(':').next().unwrap_or_default();
+            let is_known = known.contains(name.trim_start_matches("CONFIG_"));
+            if !is_known {
+                let ui = &self.lab.ui;
+                ui.println(format!("these series have no {name}; it is left out"));
+            }
+            is_known
+        });
         Ok(())
     }
 
@@ -727,9 +774,9 @@ pub struct BuildArgs {
     /// Build the worktree linux/ as it stands
     #[arg(long, group = "what")]
     tree: bool,
-    /// With --patched: apply only the first N patches
-    #[arg(long, value_name = "N", conflicts_with_all = ["stock", "tree"])]
-    patches: Option<usize>,
+    /// With --patched: apply the patches up to this one only (a number, or 2-mtd/0005)
+    #[arg(long, value_name = "LAST", conflicts_with_all = ["stock", "tree"])]
+    patches: Option<String>,
     /// A name from lab/data/kernel/configs.toml
     #[arg(default_value = "arm64-kasan")]
     config: String,
@@ -737,11 +784,8 @@ pub struct BuildArgs {
 
 /// The verb `build`.
 pub fn build_verb(lab: &Lab, args: BuildArgs) -> Result<ExitCode> {
-    let variant = match (args.stock, args.tree) {
-        (true, _) => Variant::Stock,
-        (_, true) => Variant::Tree,
-        _ => Variant::Series { upto: args.patches },
-    };
+    let last = args.patches.as_deref();
+    let variant = Variant::chosen(&lab.paths, args.stock, args.tree, last)?;
     let arch = config(&lab.paths, &args.config)?.arch;
     let kernel = build(lab, &variant, &args.config, arch)?;
     println!(

@@ -1,7 +1,7 @@
 //! `cargo lab kunit`: the series' KUnit tests in User-mode Linux, held against the
 //! list of tests that must run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use regex::Regex;
 
+use crate::git;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::ktap::{self, Case, Status};
 use crate::overlay::Overlay;
@@ -556,6 +557,30 @@ fn filtered(expected: &[Expected], glob: &str) -> Result<Vec<Expected>> {
     Ok(left)
 }
 
+/// What is left of a list in a tree with some of the series: tests of the suites that it
+/// has. How many examples of documentation there are is not known.
+fn of_tree(expected: &[Expected], tree: &Path) -> Result<Vec<Expected>> {
+    let suite = r#"\.name = "[a-z0-9_]+"|kunit_tests\([a-z0-9_]+\)"#;
+    let mut grep = git::git(tree);
+    grep.args(["grep", "-hoE", suite, "--", "*.rs", "*test*.c", "*kunit*.c"]);
+    let found = process::output(&mut grep).context("cannot read the tests")?;
+    let suites: BTreeSet<&str> = found
+        .lines()
+        .filter_map(|line| line.split(['"', '(', ')']).nth(1))
+        .collect();
+    let mut left = expected.to_vec();
+    left.retain(|entry| {
+        let suite = entry.name.split('.').next().unwrap_or_default();
+        entry.which != Which::One || suites.contains(suite)
+    });
+    for entry in &mut left {
+        if matches!(entry.which, Which::Matching(_)) {
+            entry.which = Which::Others;
+        }
+    }
+    Ok(left)
+}
+
 /// What is to be run of one kernel.
 struct Plan<'a> {
     /// Of its list.
@@ -580,6 +605,9 @@ fn plan<'a>(lab: &Lab, config: &'a str, args: &'a Args) -> Result<Option<Plan<'a
         }
     }
     let kernel = build_config(lab, config, args.tree)?;
+    if !lab.paths.series.is_empty() {
+        expected = of_tree(&expected, &kernel.source_dir)?;
+    }
     Ok(Some(Plan {
         name: config,
         kernel,
@@ -669,7 +697,12 @@ fn run_attempt(lab: &Lab, name: &str, args: &Args) -> Result<Summary> {
 /// All configurations at the same time, since their tests sleep a lot.
 fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
     let mut plans = Vec::new();
-    for config in [CONFIG, MODELS] {
+    // The models' tests are of drivers and flashes with all series.
+    let configs: &[&str] = match lab.paths.series.is_empty() {
+        true => &[CONFIG, MODELS],
+        false => &[CONFIG],
+    };
+    for config in configs {
         plans.extend(plan(lab, config, args)?);
     }
     let summaries = at_once(plans, |plan| run_plan(lab, plan, args.update))?;
@@ -702,6 +735,9 @@ pub fn all(lab: &Lab) -> Result<Summary> {
 
 /// The verb `kunit`.
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
+    if args.update && !lab.paths.series.is_empty() {
+        bail!("the list is of all series; --series has no place with --update");
+    }
     if args.stock {
         return stock::run(lab, args.filter.as_deref());
     }

@@ -26,6 +26,7 @@ mod machine;
 mod measured;
 mod mutants;
 mod overlay;
+mod patches;
 mod paths;
 mod process;
 mod qemu;
@@ -49,6 +50,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use kernel::Lab;
+use patches::Needs;
 use paths::Paths;
 use toolchain::{Toolchain, Whose};
 use ui::Ui;
@@ -80,6 +82,9 @@ struct Everywhere {
     /// which patches apply to it, and does nothing else.
     #[arg(long, global = true, value_name = "PATH", verbatim_doc_comment)]
     linux: Option<PathBuf>,
+    /// Only these series of patches/, and those that they need (2-mtd,3-spi)
+    #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
+    series: Vec<String>,
     /// Whose compilers and QEMU
     #[arg(long, global = true, value_name = "WHOSE", default_value = "own")]
     toolchain: Whose,
@@ -101,8 +106,8 @@ enum Verb {
     Bench(bench::Args),
     /// Make linux/, the kernel worktree, from patches/
     ///
-    /// Makes linux/ with the series as commits on the branch `series`; the tag `base`
-    /// is the stock tree. When it is there already it is brought up to date with
+    /// Makes linux/ with all series as commits on the branch `series`; the tag `base`
+    /// is the stock tree. Each commit names its series in a trailer (Series: 2-mtd). When it is there already it is brought up to date with
     /// patches/, and nothing is thrown away: with commits that were not exported, or
     /// changes that were not committed, it stops and says so.
     ///
@@ -114,8 +119,10 @@ enum Verb {
     ///
     /// Writes base..series as mails with neutral author and date, the same bytes on
     /// every machine, and the files that the series adds to their kernel paths in this
-    /// repository (listed in patches/EXPORTED). Refuses commits with a Signed-off-by,
-    /// without an Assisted-by, or waiting to be squashed.
+    /// repository (listed in patches/EXPORTED). A commit goes to the folder that its
+    /// trailer names (Series: 2-mtd), without one to that of the commit before it.
+    /// Refuses commits with a Signed-off-by, without an Assisted-by, or waiting to be
+    /// squashed, and series that are not in the order of their names.
     ///
     /// Takes seconds. Writes patches/ and the exported files.
     #[command(verbatim_doc_comment)]
@@ -180,6 +187,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
             .canonicalize()
             .with_context(|| format!("there is no kernel tree {}", given.display()))?;
         paths.given = Some(given);
+    }
+    if !cli.all.series.is_empty() {
+        let whole = match &cli.verb {
+            Verb::Tree | Verb::Export => "linux/ has all series",
+            Verb::Check(_) => "each series is checked by itself",
+            Verb::Test(_) => "all series are tested",
+            _ => "",
+        };
+        if !whole.is_empty() {
+            bail!("{whole}; --series has no place there");
+        }
+        Needs::read(&paths.patches())?.closure(&cli.all.series)?;
+        paths.series = cli.all.series.clone();
+        paths.series.sort();
+        paths.series.dedup();
     }
     let build_limit = Duration::try_from_secs_f64(cli.all.build_minutes * 60.0)
         .context("--build-minutes is no time")?;

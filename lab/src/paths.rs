@@ -16,6 +16,9 @@ pub struct Paths {
     /// A kernel tree to use in place of Debian's package (`--linux`). Trees and builds
     /// that are made from it stand apart from the others.
     pub given: Option<PathBuf>,
+    /// The series to use, with what they need (`--series`); all when empty. Trees and
+    /// builds stand apart here, too.
+    pub series: Vec<String>,
 }
 
 impl Paths {
@@ -36,6 +39,7 @@ impl Paths {
             clone: clone.to_owned(),
             cache: cache.to_owned(),
             given: None,
+            series: Vec::new(),
         }
     }
 
@@ -87,11 +91,29 @@ impl Paths {
         self.of_base().join("build")
     }
 
-    /// What depends on the stock tree that everything starts from.
+    /// What depends on the stock tree that everything starts from, and on the series
+    /// that are put on it.
     fn of_base(&self) -> PathBuf {
-        match self.given {
+        let base = match self.given {
             Some(_) => self.out().join("given"),
             None => self.out(),
+        };
+        match self.series.is_empty() {
+            true => base,
+            false => base.join("only").join(self.series.join("+")),
+        }
+    }
+
+    /// Tells results with some of the series from those with all: `-2-mtd`.
+    pub fn suffix(&self) -> String {
+        self.series.iter().map(|name| format!("-{name}")).collect()
+    }
+
+    /// The same with all series.
+    pub fn whole(&self) -> Self {
+        Self {
+            series: Vec::new(),
+            ..self.clone()
         }
     }
 

@@ -224,6 +224,9 @@ impl<'a> Bench<'a> {
     /// newest of each is always at the same place.
     fn directory(&self, job: Job) -> Result<PathBuf> {
         let mut kernel = job.kernel.variant.to_string();
+        if job.kernel.variant != Variant::Stock {
+            kernel += &self.lab.paths.suffix();
+        }
         if job.attempt > 1 {
             kernel = format!("{kernel}-again-{}", job.attempt - 1);
         }
@@ -416,18 +419,14 @@ pub struct Which {
     /// The kernel in the worktree linux/, as it stands
     #[arg(long, group = "what")]
     tree: bool,
-    /// With --patched: only the first N patches
-    #[arg(long, value_name = "N", conflicts_with_all = ["stock", "tree"])]
-    patches: Option<usize>,
+    /// With --patched: only the patches up to this one (a number, or 2-mtd/0005)
+    #[arg(long, value_name = "LAST", conflicts_with_all = ["stock", "tree"])]
+    patches: Option<String>,
 }
 
 impl Which {
-    pub fn variant(&self) -> Variant {
-        match (self.stock, self.tree) {
-            (true, _) => Variant::Stock,
-            (_, true) => Variant::Tree,
-            _ => Variant::Series { upto: self.patches },
-        }
+    pub fn variant(&self, paths: &Paths) -> Result<Variant> {
+        Variant::chosen(paths, self.stock, self.tree, self.patches.as_deref())
     }
 }
 
@@ -493,7 +492,7 @@ pub fn boot_verb(lab: &Lab, args: BootArgs) -> Result<ExitCode> {
         .scenario
         .map(|name| Scenario::load(&lab.paths, &name))
         .transpose()?;
-    let variant = args.which.variant();
+    let variant = args.which.variant(&lab.paths)?;
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
     let bench = Bench::prepare(lab, &machine, &kernel, args.seed)?;
     let job = Job {
@@ -638,7 +637,7 @@ impl ShellArgs {
 pub fn shell_verb(lab: &Lab, args: ShellArgs) -> Result<ExitCode> {
     let machine = Machine::load(&lab.paths, &args.machine, args.driver.as_deref())?;
     let compatible = pick(&machine, args.compatible.as_deref())?;
-    let variant = args.which.variant();
+    let variant = args.which.variant(&lab.paths)?;
     let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
     let bench = Bench::prepare(lab, &machine, &kernel, 1)?;
     let job = Job {

@@ -2,7 +2,8 @@
 //!
 //! patches/ is the source of truth. It is applied with plain `git am` by a pinned
 //! committer, so that commit ids are the same everywhere, in a sparse worktree, so
-//! that only files which differ in the end change in the tree that is built.
+//! that only files which differ in the end change in the tree that is built. A commit
+//! names its series in a trailer, which survives rebases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,21 +12,21 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use regex::Regex;
 use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
 
 use crate::git;
 use crate::host;
 use crate::kernel::Lab;
 use crate::overlay::Overlay;
+use crate::patches::{self, COVER, Needs, Patch, prefix_keys, touched};
 use crate::paths::Paths;
 use crate::process::{self, Running};
 use crate::source::{BASE, Source};
-use crate::toolchain::{finish, key, temporary};
+use crate::toolchain::{finish, temporary};
 use crate::ui::Ui;
 
 /// The branch of linux/ that is exported.
@@ -63,7 +64,7 @@ const OWN_NAMES: &[&str] = &[
 pub struct Report {
     pub patches: usize,
     pub exported: usize,
-    /// The series applied, if it applies.
+    /// All series applied, if they apply.
     pub applied: Option<Commit>,
     /// One line each, saying what to do; empty when all is well.
     pub problems: Vec<String>,
@@ -76,80 +77,7 @@ pub struct Commit {
     pub id: String,
 }
 
-// Patches as files.
-
-/// A file of patches/.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patch {
-    pub name: String,
-    pub bytes: Vec<u8>,
-}
-
-static PATCH_NAME: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^(\d{4})-.*\.patch$").expect("a constant expression"));
-
-/// The patches in a directory in order; none when there is no directory.
-pub fn read_patches(dir: &Path) -> Result<Vec<Patch>> {
-    if !dir.exists() {
-        return Ok(Vec::new());
-    }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".patch") {
-            names.push(name);
-        }
-    }
-    names.sort();
-    check_names(&names)?;
-    names
-        .into_iter()
-        .map(|name| {
-            let file = dir.join(&name);
-            let bytes =
-                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            Ok(Patch { name, bytes })
-        })
-        .collect()
-}
-
-/// Numbers must run from 0001 without gaps, or the order is not what it seems.
-fn check_names(names: &[String]) -> Result<()> {
-    for (index, name) in names.iter().enumerate() {
-        let number = PATCH_NAME
-            .captures(name)
-            .and_then(|captures| captures[1].parse::<usize>().ok());
-        if number != Some(index + 1) {
-            bail!(
-                "patches/{name} should be number {:04}; the patches are numbered from 0001 \
-                 without gaps",
-                index + 1
-            );
-        }
-    }
-    Ok(())
-}
-
-/// For each number of patches, a key of the tree they make on `base`.
-fn prefix_keys(base: &str, patches: &[Patch]) -> Vec<String> {
-    let mut keys = vec![key(&[base])];
-    for patch in patches {
-        let last = keys[keys.len() - 1].clone();
-        keys.push(key(&[&last, &String::from_utf8_lossy(&patch.bytes)]));
-    }
-    keys
-}
-
-/// Files that a patch touches.
-fn touched(patch: &[u8]) -> BTreeSet<String> {
-    String::from_utf8_lossy(patch)
-        .lines()
-        .filter_map(|line| line.strip_prefix("diff --git a/"))
-        // Of a rename both names count; spaces in names do not occur.
-        .filter_map(|names| names.split_once(" b/"))
-        .flat_map(|(old, new)| [old.to_owned(), new.to_owned()])
-        .collect()
-}
+// Applying.
 
 /// How a patch fits a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +154,8 @@ struct Repository {
     applied: Applied,
     /// Of a tree that the user gave.
     given: bool,
+    /// Object stores beside its own, for merges.
+    stores: Vec<PathBuf>,
 }
 
 impl Repository {
@@ -250,6 +180,7 @@ impl Repository {
                 state,
                 applied,
                 given: paths.given.is_some(),
+                stores: Vec::new(),
             });
         }
         for old in [&dir, &am] {
@@ -271,6 +202,7 @@ impl Repository {
             state,
             applied,
             given: paths.given.is_some(),
+            stores: Vec::new(),
         };
         repository.save()?;
         Ok(repository)
@@ -293,8 +225,8 @@ impl Repository {
         let mut commit = self.applied.commits[&keys[start]].clone();
         if start < patches.len() {
             let step = ui.step(format!(
-                "Applying patches {} to {}",
-                start + 1,
+                "Applying {} of {} patches",
+                patches.len() - start,
                 patches.len()
             ));
             self.start_am(&patches[start..], &commit)?;
@@ -318,11 +250,19 @@ impl Repository {
                 commit = git::line(&self.am, ["rev-parse", "HEAD"])?;
                 self.applied.commits.insert(key.clone(), commit.clone());
             }
-            self.applied.commits.retain(|key, _| keys.contains(key));
             self.save()?;
             step.done("");
         }
         Ok(commit)
+    }
+
+    /// Forgets the commits of all other lists of patches.
+    fn keep(&mut self, lists: &[Vec<Patch>]) -> Result<()> {
+        let base = &self.applied.base;
+        let keys = lists.iter().flat_map(|list| prefix_keys(base, list));
+        let keys: BTreeSet<String> = keys.collect();
+        self.applied.commits.retain(|key, _| keys.contains(key));
+        self.save()
     }
 
     /// Makes the worktree for `git am`, with only the files that `patches` touch.
@@ -348,16 +288,33 @@ impl Repository {
                 .args(["sparse-checkout", "set", "--no-cone", "/Kconfig"])
                 .args(patterns),
         )?;
-        git::run(&self.am, ["reset", "--quiet", "--hard", commit])
+        self.reset(commit)
+    }
+
+    /// Git in the worktree for `git am`, always with all stores: what a merge made, also
+    /// one that was given up, may need them.
+    fn git_am(&self) -> Result<Command> {
+        let mut command = git::git(&self.am);
+        if !self.stores.is_empty() {
+            let stores = std::env::join_paths(&self.stores).context("a path with a colon in it")?;
+            command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", stores);
+        }
+        Ok(command)
+    }
+
+    /// Brings the worktree for `git am` to a commit.
+    fn reset(&self, commit: &str) -> Result<()> {
+        let mut command = self.git_am()?;
+        process::output(command.args(["reset", "--quiet", "--hard", commit])).map(drop)
     }
 
     /// Applies a patch if it applies as it is.
     fn fit(&self, patch: &Patch) -> Result<Fit> {
-        let (applied, said) = self.am(patch, "--no-3way", &[])?;
+        let (applied, said) = self.am(patch, "--no-3way")?;
         if applied {
             return Ok(Fit::Applies);
         }
-        let mut reverse = git::git(&self.am);
+        let mut reverse = self.git_am()?;
         reverse.args(["apply", "--cached", "--check", "--reverse", "-"]);
         if feed(&mut reverse, &patch.bytes)?.0 {
             return Ok(Fit::AlreadyThere);
@@ -365,14 +322,14 @@ impl Repository {
         Ok(Fit::Fails(places(&said)))
     }
 
-    /// Applies a patch in any way that git knows; `stores` may have what it was made of.
-    fn fit_somehow(&self, patch: &Patch, stores: &[PathBuf]) -> Result<Fit> {
+    /// Applies a patch in any way that git knows.
+    fn fit_somehow(&self, patch: &Patch) -> Result<Fit> {
         let fit = self.fit(patch)?;
         if fit.is_good() {
             return Ok(fit);
         }
         for (fit, how) in [(Fit::Fuzz, "-C1"), (Fit::Merge, "--3way")] {
-            if self.am(patch, how, stores)?.0 {
+            if self.am(patch, how)?.0 {
                 return Ok(fit);
             }
         }
@@ -381,17 +338,14 @@ impl Repository {
 
     /// Whether `git am` applied a patch, and what it said; nothing is left of one that
     /// it did not apply.
-    fn am(&self, patch: &Patch, how: &str, stores: &[PathBuf]) -> Result<(bool, String)> {
-        let mut command = git::git(&self.am);
-        if !stores.is_empty() {
-            let stores = std::env::join_paths(stores).context("a path with a colon in it")?;
-            command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", stores);
-        }
+    fn am(&self, patch: &Patch, how: &str) -> Result<(bool, String)> {
+        let mut command = self.git_am()?;
         command.args(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch", how]);
-        let (success, said) = feed(&mut command, &patch.bytes)?;
+        let (success, said) = feed(&mut command, &patch.mail())?;
         if !success {
-            // A mail that is not a patch leaves nothing to abort.
-            let _ = git::run(&self.am, ["am", "--abort"]);
+            // A mail that is not a patch leaves nothing to quit.
+            let _ = process::output(self.git_am()?.args(["am", "--quit"]));
+            self.reset("HEAD")?;
         }
         Ok((success, said))
     }
@@ -505,45 +459,68 @@ fn populate(ui: &Ui, source: &Source, dir: &Path, files: Files) -> Result<()> {
     Ok(())
 }
 
-/// The stock tree with the first `upto` patches (all of them without) checked out in
-/// out/src; its directory and commit.
+/// The stock tree with the chosen series (the first `upto` patches of them, with that)
+/// checked out in out/src; its directory and commit.
 pub fn checkout(
     paths: &Paths,
     ui: &Ui,
     source: &Source,
     upto: Option<usize>,
 ) -> Result<(PathBuf, String)> {
-    let mut patches = read_patches(&paths.patches())?;
-    if let Some(count) = upto {
-        if count > patches.len() {
-            bail!("the series has {} patches, not {count}", patches.len());
-        }
-        patches.truncate(count);
-    }
+    let mut patches = patches::chosen(paths)?;
+    patches.truncate(upto.unwrap_or(usize::MAX));
     let mut repository = Repository::open(paths, source)?;
     let commit = repository.apply(ui, &patches)?;
     repository.checkout(ui, source, &commit)?;
     Ok((repository.dir, commit))
 }
 
-/// How each patch fits the stock tree with those before it that do.
-pub fn fits(
-    paths: &Paths,
-    ui: &Ui,
-    source: &Source,
-    stores: &[PathBuf],
-) -> Result<Vec<(String, Fit)>> {
-    let patches = read_patches(&paths.patches())?;
-    let repository = Repository::open(paths, source)?;
+/// How a series fits a tree.
+#[derive(Clone, Debug)]
+pub struct SeriesFit {
+    pub series: String,
+    /// How many patches it has.
+    pub patches: usize,
+    /// Of each patch, up to the first that fails.
+    pub fits: Vec<(String, Fit)>,
+}
+
+/// How each series fits the stock tree with what of the series that it needs does;
+/// `stores` may have what the patches were made of.
+pub fn fits(paths: &Paths, ui: &Ui, source: &Source, stores: &[PathBuf]) -> Result<Vec<SeriesFit>> {
+    let dir = paths.patches();
+    let patches = patches::read(&dir)?;
+    let mut repository = Repository::open(paths, source)?;
+    repository.stores = stores.to_vec();
     let step = ui.step("Trying the patches");
     repository.start_am(&patches, &source.base)?;
-    let mut fits = Vec::new();
-    for patch in &patches {
-        step.note(patch.name.as_str());
-        fits.push((patch.name.clone(), repository.fit_somehow(patch, stores)?));
+    let mut all = Vec::new();
+    for (series, needs) in Needs::read(&dir)?.each() {
+        repository.reset(&source.base)?;
+        let mut fit = SeriesFit {
+            series: series.clone(),
+            patches: 0,
+            fits: Vec::new(),
+        };
+        let mut failed = BTreeSet::new();
+        for patch in patches::of(&patches, needs) {
+            fit.patches += usize::from(patch.series() == series);
+            if failed.contains(patch.series()) {
+                continue;
+            }
+            step.note(patch.name.as_str());
+            let one = repository.fit_somehow(&patch)?;
+            if matches!(one, Fit::Fails(_)) {
+                failed.insert(patch.series().to_owned());
+            }
+            if patch.series() == series {
+                fit.fits.push((patch.name, one));
+            }
+        }
+        all.push(fit);
     }
     step.done("");
-    Ok(fits)
+    Ok(all)
 }
 
 /// None if the diff in `patch` applies to `tree`, which is not changed; else what git says.
@@ -752,7 +729,7 @@ fn mark_synced(linux: &Path, patches: &[Patch]) -> Result<()> {
 /// The verb `tree`: makes linux/ from patches/, or brings it up to date.
 pub fn tree(paths: &Paths, ui: &Ui) -> Result<()> {
     let source = Source::ensure(paths, ui)?;
-    let patches = read_patches(&paths.patches())?;
+    let patches = patches::read(&paths.patches())?;
     let linux = paths.linux();
     if linux.exists() {
         check_replaceable(paths, ui, &source, &patches)?;
@@ -824,7 +801,7 @@ fn check_replaceable(paths: &Paths, ui: &Ui, source: &Source, patches: &[Patch])
 pub fn export(paths: &Paths, ui: &Ui) -> Result<()> {
     let linux = open_linux(paths)?;
     check_settled(&linux)?;
-    let problems = check_commits(&linux, BRANCH)?;
+    let problems = check_commits(paths, &linux, BRANCH)?;
     if !problems.is_empty() {
         bail!("linux/ cannot be exported:\n{}", problems.join("\n"));
     }
@@ -839,15 +816,7 @@ pub fn export(paths: &Paths, ui: &Ui) -> Result<()> {
     for patch in &patches {
         changed += usize::from(write_file(&dir.join(&patch.name), &patch.bytes, false)?);
     }
-    for entry in fs::read_dir(&dir)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".patch") && !patches.iter().any(|patch| patch.name == name) {
-            fs::remove_file(entry.path())
-                .with_context(|| format!("cannot remove {}", entry.path().display()))?;
-            changed += 1;
-        }
-    }
+    changed += remove_stale(&dir, &patches)?;
     let index: String = added.keys().map(|path| format!("{path}\n")).collect();
     // First the union, so that an interrupted run forgets no file.
     let union: BTreeSet<&String> = added.keys().chain(&before).collect();
@@ -874,81 +843,171 @@ pub fn export(paths: &Paths, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
+/// Removes files of patches/ that are none of `patches`, and folders left empty; how many.
+fn remove_stale(dir: &Path, patches: &[Patch]) -> Result<usize> {
+    let names: BTreeSet<PathBuf> = patches.iter().map(|it| dir.join(&it.name)).collect();
+    let mut removed = 0;
+    for entry in WalkDir::new(dir)
+        .min_depth(1)
+        .max_depth(2)
+        .contents_first(true)
+    {
+        let entry = entry.with_context(|| format!("cannot read {}", dir.display()))?;
+        let path = entry.path();
+        if entry.file_type().is_dir() {
+            // It is not empty: a series is in it, or its cover letter.
+            let _ = fs::remove_dir(path);
+        } else if path.extension().is_some_and(|it| it == "patch") && !names.contains(path) {
+            fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// A commit on top of the base.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    id: String,
+    parents: String,
+    subject: String,
+    message: String,
+}
+
+/// The commits from the base to `tip`, the first one first.
+fn log(repository: &Path, tip: &str) -> Result<Vec<Entry>> {
+    let range = format!("{BASE}..{tip}");
+    let format = "--format=%H%x01%p%x01%s%x01%B%x02";
+    let log = git::out(repository, ["log", "--reverse", format, &range])?;
+    let entries = log.split('\u{2}').map(str::trim_start);
+    let entries = entries.filter(|text| !text.is_empty()).map(|text| {
+        let mut fields = text.splitn(4, '\u{1}').map(str::to_owned);
+        let mut field = || fields.next().unwrap_or_default();
+        Entry {
+            id: field(),
+            parents: field(),
+            subject: field(),
+            message: field(),
+        }
+    });
+    Ok(entries.collect())
+}
+
+/// The series of each commit: the one that it names, or else that of the one before.
+fn series_of(log: &[Entry]) -> Result<Vec<&str>> {
+    let mut all: Vec<&str> = Vec::new();
+    for entry in log {
+        let Entry { subject, .. } = entry;
+        let before = all.last().copied();
+        let named = patches::trailer(&entry.message).with_context(|| format!("\"{subject}\""))?;
+        let Some(series) = named.or(before) else {
+            bail!("\"{subject}\" is the first commit and names no series; add `Series: NAME`");
+        };
+        if let Some(before) = before.filter(|before| series < *before) {
+            bail!(
+                "\"{subject}\" of {series} comes after a commit of {before}; series follow each \
+                 other by name: git rebase -i {BASE}"
+            );
+        }
+        all.push(series);
+    }
+    Ok(all)
+}
+
 /// Problems of the commits from the base to `tip` that a mailed series must not have.
-fn check_commits(repository: &Path, tip: &str) -> Result<Vec<String>> {
+fn check_commits(paths: &Paths, repository: &Path, tip: &str) -> Result<Vec<String>> {
     if git::run(repository, ["merge-base", "--is-ancestor", BASE, tip]).is_err() {
         process::check_interrupted()?;
         return Ok(vec![format!("{tip} is not based on the tag {BASE}")]);
     }
-    let log = git::out(
-        repository,
-        [
-            "log",
-            "--reverse",
-            "--format=%p%x01%s%x01%B%x02",
-            &format!("{BASE}..{tip}"),
-        ],
-    )?;
+    let log = log(repository, tip)?;
+    let series = match series_of(&log) {
+        Ok(series) => series,
+        Err(error) => return Ok(vec![format!("{error:#}")]),
+    };
+    let rules = Rules::read(paths)?;
     let mut problems = Vec::new();
-    for commit in log
-        .split('\u{2}')
-        .map(str::trim_start)
-        .filter(|text| !text.is_empty())
-    {
-        let mut fields = commit.splitn(3, '\u{1}');
-        let parents = fields.next().unwrap_or_default();
-        let subject = fields.next().unwrap_or_default();
-        let body = fields.next().unwrap_or_default();
-        let mut problem = |what: &str| problems.push(format!("\"{subject}\" {what}"));
-        if parents.contains(' ') {
+    for (entry, series) in log.iter().zip(series) {
+        let mut problem = |what: &str| problems.push(format!("\"{}\" {what}", entry.subject));
+        if entry.parents.contains(' ') {
             problem("is a merge; rebase");
         }
-        for what in message_problems(subject, body) {
+        for what in rules.problems(series, &entry.subject, &entry.message) {
             problem(what);
         }
     }
     Ok(problems)
 }
 
-fn message_problems(subject: &str, body: &str) -> Vec<&'static str> {
-    let has = |trailer: &str| body.lines().any(|line| line.starts_with(trailer));
-    let mut problems = Vec::new();
-    if ["fixup!", "squash!", "amend!"]
-        .iter()
-        .any(|mark| subject.starts_with(mark))
-    {
-        problems.push("is to be squashed; run: git rebase -i --autosquash base");
+/// `lab/data/check/subjects.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    /// Series whose subjects may have an "and".
+    and: Vec<String>,
+}
+
+impl Rules {
+    fn read(paths: &Paths) -> Result<Self> {
+        let file = paths.data().join("check/subjects.toml");
+        if !file.exists() {
+            return Ok(Self::default());
+        }
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        toml::from_str(&text).with_context(|| format!("cannot understand {}", file.display()))
     }
-    if has("Signed-off-by:") {
-        problems.push("has a Signed-off-by, which only the submitter can give; remove it");
+
+    fn problems(&self, series: &str, subject: &str, message: &str) -> Vec<&'static str> {
+        let has = |trailer: &str| message.lines().any(|line| line.starts_with(trailer));
+        let mut problems = Vec::new();
+        if ["fixup!", "squash!", "amend!"]
+            .iter()
+            .any(|mark| subject.starts_with(mark))
+        {
+            problems.push("is to be squashed; run: git rebase -i --autosquash base");
+        }
+        if subject.contains(" and ") && !self.and.iter().any(|it| it == series) {
+            problems.push("has an \"and\" in its subject; say one thing, or make two patches");
+        }
+        if has("Signed-off-by:") {
+            problems.push("has a Signed-off-by, which only the submitter can give; remove it");
+        }
+        if !has("Assisted-by:") {
+            problems.push("has no Assisted-by; add it");
+        }
+        problems
     }
-    if !has("Assisted-by:") {
-        problems.push("has no Assisted-by; add it");
-    }
-    problems
 }
 
 /// The commits from the base to `tip` as patches, the same bytes on every machine.
 fn format_series(paths: &Paths, ui: &Ui, repository: &Path, tip: &str) -> Result<Vec<Patch>> {
+    let log = log(repository, tip)?;
+    let ids = log.iter().map(|entry| entry.id.as_str());
+    let last: BTreeMap<&str, &str> = series_of(&log)?.into_iter().zip(ids).collect();
     let step = ui.step("Formatting the series");
     attributes(repository)?;
     let dir = tempfile::tempdir_in(paths.out()).context("cannot make a directory in out/")?;
-    process::output(
-        git::git(repository)
-            .args(["format-patch", "--quiet", "--zero-commit", "--full-index"])
-            .args([
-                "--no-signature",
-                "--no-numbered",
-                "--stat=72",
-                "--find-renames",
-            ])
-            .arg("--output-directory")
-            .arg(dir.path())
-            .arg(format!("{BASE}..{tip}")),
-    )?;
-    let mut patches = read_patches(dir.path())?;
+    let mut below = BASE;
+    for (series, id) in last {
+        process::output(
+            git::git(repository)
+                .args(["format-patch", "--quiet", "--zero-commit", "--full-index"])
+                .args([
+                    "--no-signature",
+                    "--no-numbered",
+                    "--stat=72",
+                    "--find-renames",
+                ])
+                .arg("--output-directory")
+                .arg(dir.path().join(series))
+                .arg(format!("{below}..{id}")),
+        )?;
+        below = id;
+    }
+    let mut patches = patches::read(dir.path())?;
     for patch in &mut patches {
-        patch.bytes = neutral_headers(&patch.bytes);
+        patch.bytes = patches::without_trailer(&neutral_headers(&patch.bytes));
     }
     step.done(format!("{} patches", patches.len()));
     Ok(patches)
@@ -1113,8 +1172,10 @@ pub fn verify(lab: &Lab) -> Result<Report> {
     let Lab { paths, ui, .. } = lab;
     let source = Source::ensure(paths, ui)?;
     let mut report = Report::default();
-    let patches = match read_patches(&paths.patches()) {
-        Ok(patches) => patches,
+    let dir = paths.patches();
+    let read = patches::read(&dir).and_then(|patches| Ok((patches, Needs::read(&dir)?)));
+    let (patches, needs) = match read {
+        Ok(read) => read,
         Err(error) => {
             report.problems.push(format!("{error:#}"));
             return Ok(report);
@@ -1136,7 +1197,11 @@ pub fn verify(lab: &Lab) -> Result<Report> {
     });
     report
         .problems
-        .extend(check_commits(&repository.dir, &commit)?);
+        .extend(check_commits(paths, &repository.dir, &commit)?);
+    report
+        .problems
+        .extend(check_alone(ui, &mut repository, &patches, &needs)?);
+    report.problems.extend(check_covers(&dir, &needs)?);
     for (is, should) in differing(
         &patches,
         &format_series(paths, ui, &repository.dir, &commit)?,
@@ -1171,6 +1236,46 @@ pub fn verify(lab: &Lab) -> Result<Report> {
     Ok(report)
 }
 
+/// Each series applies on those that it names, without others that come before it.
+fn check_alone(
+    ui: &Ui,
+    repository: &mut Repository,
+    patches: &[Patch],
+    needs: &Needs,
+) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let mut lists = vec![patches.to_vec()];
+    for (series, all) in needs.each() {
+        let list = patches::of(patches, all);
+        if let Err(error) = repository.apply(ui, &list) {
+            process::check_interrupted()?;
+            problems.push(format!("{series} on what it needs: {error:#}"));
+        }
+        lists.push(list);
+    }
+    repository.keep(&lists)?;
+    Ok(problems)
+}
+
+/// Each series has a cover letter with a subject.
+fn check_covers(dir: &Path, needs: &Needs) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (series, _) in needs.each() {
+        let file = dir.join(series).join(COVER);
+        let text = match file.exists() {
+            true => fs::read_to_string(&file)
+                .with_context(|| format!("cannot read {}", file.display()))?,
+            false => String::new(),
+        };
+        if patches::head(&text, "Subject").is_none_or(str::is_empty) {
+            problems.push(format!(
+                "patches/{series}/{COVER} has no `Subject:` at its head, or is not there"
+            ));
+        }
+    }
+    Ok(problems)
+}
+
 fn verify_linux(paths: &Paths, ui: &Ui, patches: &[Patch], report: &mut Report) -> Result<()> {
     let linux = match open_linux(paths) {
         Ok(linux) => linux,
@@ -1181,7 +1286,9 @@ fn verify_linux(paths: &Paths, ui: &Ui, patches: &[Patch], report: &mut Report) 
     };
     let tip = git::line(&linux, ["rev-parse", BRANCH])?;
     let ahead = tip != git::line(&linux, ["rev-parse", SYNCED])?;
-    if ahead && format_series(paths, ui, &linux, BRANCH)? != patches {
+    let is_exported = || format_series(paths, ui, &linux, BRANCH).is_ok_and(|it| it == patches);
+    if ahead && !is_exported() {
+        process::check_interrupted()?;
         report
             .problems
             .push("linux/ has commits that are not in patches/; run: cargo lab export".into());
@@ -1249,38 +1356,6 @@ fn differing(are: &[Patch], should: &[Patch]) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    fn names(list: &[&str]) -> Vec<String> {
-        list.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    #[test]
-    fn patches_are_numbered_without_gaps() {
-        assert!(check_names(&names(&["0001-a.patch", "0002-b.patch"])).is_ok());
-        assert!(check_names(&[]).is_ok());
-        for wrong in [
-            &["0002-a.patch"][..],
-            &["0001-a.patch", "0001-b.patch"],
-            &["0001-a.patch", "0003-b.patch"],
-            &["a.patch"],
-        ] {
-            assert!(check_names(&names(wrong)).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn prefix_keys_change_from_the_changed_patch_on() {
-        let patch = |text: &str| Patch {
-            name: String::new(),
-            bytes: text.into(),
-        };
-        let a = prefix_keys("base", &[patch("1"), patch("2"), patch("3")]);
-        let b = prefix_keys("base", &[patch("1"), patch("x"), patch("3")]);
-        assert_eq!(a.len(), 4);
-        assert_eq!(a[..2], b[..2]);
-        assert_ne!(a[2], b[2]);
-        assert_ne!(a[3], b[3]);
-    }
-
     #[test]
     fn headers_become_neutral_and_the_body_stays() {
         let mail = b"From 000 Mon Sep 17 00:00:00 2001\nFrom: =?UTF-8?q?A?=\n <a@b>\n\
@@ -1296,13 +1371,6 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(neutral_headers(text.as_bytes()), text.as_bytes());
-    }
-
-    #[test]
-    fn touched_files_are_found() {
-        let patch = b"diff --git a/x/y.c b/x/y.c\n@@\n+diff\ndiff --git a/old b/new\n";
-        let files: Vec<String> = touched(patch).into_iter().collect();
-        assert_eq!(files, ["new", "old", "x/y.c"]);
     }
 
     #[test]
@@ -1341,8 +1409,18 @@ mod tests {
         words.replace(' ', "\n") + "\n"
     }
 
-    /// A patch from one text of `a` to another.
-    fn write_patch(paths: &Paths, number: u32, from: &str, to: &str) -> Result<String> {
+    /// A patch from one text of `a` to another, as number so and so of 1-fixes.
+    fn write_patch(paths: &Paths, number: u32, from: &str, to: &str) -> Result<()> {
+        write_patch_of(paths, "1-fixes", number, from, to)
+    }
+
+    fn write_patch_of(
+        paths: &Paths,
+        series: &str,
+        number: u32,
+        from: &str,
+        to: &str,
+    ) -> Result<()> {
         let dir = tempfile::tempdir()?;
         git::run(dir.path(), ["init", "--quiet"])?;
         for text in [from, to] {
@@ -1352,8 +1430,16 @@ mod tests {
         }
         let name = format!("{number:04}-change.patch");
         let mail = git::out(dir.path(), ["format-patch", "--stdout", "-1"])?;
-        fs::write(paths.patches().join(&name), mail)?;
-        Ok(name)
+        let folder = paths.patches().join(series);
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join(name), mail)?)
+    }
+
+    /// How each series fits, in words.
+    fn fits_of(paths: &Paths, source: &Source, stores: &[PathBuf]) -> Result<Vec<Vec<String>>> {
+        let all = fits(paths, &Ui::new().quiet(), source, stores)?;
+        let words = |it: &SeriesFit| it.fits.iter().map(|(_, fit)| fit.to_string()).collect();
+        Ok(all.iter().map(words).collect())
     }
 
     #[test]
@@ -1364,17 +1450,16 @@ mod tests {
         write_patch(&paths, 2, "1 2 3 4 y 6 7 8 9", "1 2 3 4 x 6 7 8 9")?;
         write_patch(&paths, 3, "1 2 3 4 x q r s", "1 2 3 4 x z q r s")?;
         write_patch(&paths, 4, "k l m n", "k l n n")?;
-        let fits: Vec<String> = fits(&paths, &ui, &source, &[])?
-            .iter()
-            .map(|(_, fit)| fit.to_string())
-            .collect();
-        assert_eq!(fits[..2], ["applies", "already there"]);
-        assert_eq!(fits[3], "fails at a:1");
+        let fits = fits_of(&paths, &source, &[])?;
+        assert_eq!(fits.len(), 1);
+        assert_eq!(fits[0][..2], ["applies", "already there"]);
+        assert!(fits[0][2].starts_with("fails at a:"), "{fits:?}");
+        assert_eq!(fits[0].len(), 3, "the one after that is not tried");
         // A build takes what is there already for done, and nothing that does not fit.
         let said = checkout(&paths, &ui, &source, None).map_err(|error| error.to_string());
         assert!(
             said.as_ref()
-                .is_err_and(|text| text.contains("patches/0003-change.patch")),
+                .is_err_and(|text| text.contains("patches/1-fixes/0003-change.patch")),
             "{said:?}"
         );
         let (tree, _) = checkout(&paths, &ui, &source, Some(2))?;
@@ -1388,14 +1473,12 @@ mod tests {
     #[test]
     fn fuzz_and_merges_are_named() -> Result<()> {
         let (_dir, paths, source) = small()?;
-        let ui = Ui::new().quiet();
         // Other lines around than the tree has, but for one on each side.
         write_patch(&paths, 1, "1 b c 4 5 6 g h 9", "1 b c 4 x 6 g h 9")?;
         let fits = || -> Result<String> {
             let store = paths.clone.join("store/.git/objects");
             let stores = store.is_dir().then_some(store);
-            let fits = fits(&paths, &ui, &source, &Vec::from_iter(stores))?;
-            Ok(fits[0].1.to_string())
+            Ok(fits_of(&paths, &source, &Vec::from_iter(stores))?[0][0].clone())
         };
         assert_eq!(fits()?, "needs fuzz (git am -C1)");
         // A half of it is in the tree: only git, knowing the file it was made from, can.
@@ -1408,6 +1491,54 @@ mod tests {
         fs::write(store.join("a"), lines(from))?;
         git::run(&store, ["add", "."])?;
         assert_eq!(fits()?, "needs a merge (git am --3way)");
+        Ok(())
+    }
+
+    /// A patch from one text of `a` and of `Kconfig` to others, made in a tree that has
+    /// these; the tree's objects.
+    fn write_patch_made_in(
+        paths: &Paths,
+        tree: &Path,
+        name: &str,
+        texts: [(&str, &str); 2],
+    ) -> Result<PathBuf> {
+        git::run(tree, ["init", "--quiet"])?;
+        for (a, other) in texts {
+            fs::write(tree.join("a"), lines(a))?;
+            fs::write(tree.join("Kconfig"), lines(other))?;
+            git::run(tree, ["add", "."])?;
+            git::run(tree, ["commit", "--quiet", "-m", "change"])?;
+        }
+        let mail = git::out(tree, ["format-patch", "--stdout", "--full-index", "-1"])?;
+        let file = paths.patches().join(name);
+        fs::create_dir_all(file.parent().context("a patch is in a folder")?)?;
+        fs::write(file, mail)?;
+        Ok(tree.join(".git/objects"))
+    }
+
+    #[test]
+    fn a_patch_that_fails_leaves_nothing_behind() -> Result<()> {
+        let (dir, paths, source) = small()?;
+        let (stock, patched) = ("1 2 3 4 5 6 7 8 9", "1 2 3 4 x 6 7 8 9");
+        // Of its two hunks the tree lacks one: git merges the other, to a file that only
+        // the store has, and gives up.
+        let made = dir.path().join("made");
+        fs::create_dir(&made)?;
+        let (from, to) = ("1 2 3 4 other 6 7 8 9", "1 2 3 4 patched 6 7 8 9");
+        let texts = [(stock, from), (patched, to)];
+        let store = write_patch_made_in(&paths, &made, "1-fixes/0001-change.patch", texts)?;
+        write_patch(&paths, 2, stock, patched)?;
+        write_patch_of(&paths, "2-mtd", 1, stock, patched)?;
+        write_patch_of(&paths, "2-mtd", 2, "k l m n", "k l n n")?;
+        // A merge whose outcome only the store has; what comes next starts from that.
+        let merged = "1 2 3 4 5 6 7 8 y";
+        let texts = [("0 2 3 4 5 6 7 8 9", stock), (merged, stock)];
+        write_patch_made_in(&paths, &made, "3-spi/0001-change.patch", texts)?;
+        write_patch_of(&paths, "3-spi", 2, merged, "z 2 3 4 5 6 7 8 y")?;
+        let fits = fits_of(&paths, &source, &[store])?;
+        assert_eq!(fits[0], ["fails at Kconfig:2"]);
+        assert_eq!(fits[1], ["applies", "fails at a:1"]);
+        assert_eq!(fits[2], ["needs a merge (git am --3way)", "applies"]);
         Ok(())
     }
 
@@ -1450,12 +1581,19 @@ mod tests {
 
     #[test]
     fn messages_are_checked() {
-        assert!(message_problems("spi: x", "spi: x\n\nAssisted-by: A\n").is_empty());
-        assert_eq!(message_problems("spi: x", "spi: x\n").len(), 1);
-        assert_eq!(
-            message_problems("fixup! spi: x", "Signed-off-by: A <a>\nAssisted-by: B\n").len(),
-            2
-        );
+        let rules = Rules {
+            and: vec!["3-spi".into()],
+        };
+        let count = |series: &str, subject: &str, message: &str| {
+            rules.problems(series, subject, message).len()
+        };
+        let good = "spi: x\n\nAssisted-by: A\n";
+        assert_eq!(count("2-mtd", "spi: x", good), 0);
+        assert_eq!(count("2-mtd", "spi: Hand and sand", good), 1);
+        assert_eq!(count("3-spi", "spi: Hand and sand", good), 0);
+        assert_eq!(count("2-mtd", "spi: x", "spi: x\n"), 1);
+        let signed = "Signed-off-by: A <a>\nAssisted-by: B\n";
+        assert_eq!(count("2-mtd", "fixup! spi: x", signed), 2);
     }
 
     #[test]

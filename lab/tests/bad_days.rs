@@ -32,10 +32,10 @@ const KERNEL: &[(&str, &str)] = &[
     ("usr/gen_init_cpio.c", "\n"),
 ];
 
-/// The series for it.
+/// Two series for it.
 const PATCHES: &[(&str, &str)] = &[
     (
-        "0001-spi-one.patch",
+        "1-fixes/0001-spi-one.patch",
         "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
          From: Kernel Lab <lab@localhost>\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
          Subject: [PATCH] spi: one\n\nAssisted-by: LLM\n---\n\
@@ -44,7 +44,7 @@ const PATCHES: &[(&str, &str)] = &[
          @@ -1,3 +1,3 @@\n-int one;\n+int patched;\n int two;\n int three;\n",
     ),
     (
-        "0002-spi-three.patch",
+        "2-mtd/0001-spi-three.patch",
         "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
          From: Kernel Lab <lab@localhost>\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
          Subject: [PATCH] spi: three\n\nAssisted-by: LLM\n---\n\
@@ -53,6 +53,8 @@ const PATCHES: &[(&str, &str)] = &[
          @@ -1,3 +1,3 @@\n int patched;\n int two;\n-int three;\n+int last;\n",
     ),
 ];
+
+const COVER: &str = "Subject: x\nNeeds: 1-fixes\n\nText.\n";
 
 /// Seconds to sleep that no other process on the machine sleeps.
 fn long(test: u32) -> String {
@@ -72,9 +74,13 @@ impl Day {
     fn new() -> Result<Self> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let day = Self { dir };
-        for name in ["bin", "cache", "clone/lab", "clone/patches", "mirror/dists"] {
+        for name in ["bin", "cache", "clone/lab", "mirror/dists"] {
             fs::create_dir_all(day.path(name))?;
         }
+        for name in ["1-fixes", "2-mtd"] {
+            fs::create_dir_all(day.path("clone/patches").join(name))?;
+        }
+        fs::write(day.path("clone/patches/2-mtd/cover-letter.txt"), COVER)?;
         symlink(
             repository().join("lab/data").canonicalize()?,
             day.path("clone/lab/data"),
@@ -433,11 +439,11 @@ fn a_patch_that_does_not_apply() -> Result<()> {
     let day = Day::new()?;
     let kernel = day.kernel("kernel")?;
     let kernel = kernel.display().to_string();
-    let file = day.path("clone/patches/0002-spi-three.patch");
+    let file = day.path("clone/patches/2-mtd/0001-spi-three.patch");
     let good = fs::read_to_string(&file)?;
     fs::write(&file, good.replace("int three;", "int four;"))?;
     day.lab(&["tree", "--linux", &kernel])?
-        .failed(&["patches/0002-spi-three.patch", "drivers/spi/spi.c:1"])?;
+        .failed(&["patches/2-mtd/0001-spi-three.patch", "drivers/spi/spi.c:1"])?;
     assert!(!day.path("clone/linux").exists());
     let said = day.lab(&["check", "--linux", &kernel])?;
     assert_eq!(said.code, Some(1));
@@ -445,16 +451,131 @@ fn a_patch_that_does_not_apply() -> Result<()> {
         said.out.contains("fails at drivers/spi/spi.c:1"),
         "{said:?}"
     );
-    assert!(
-        said.out.contains("1 of 2 patches apply to 1.0.0"),
-        "{said:?}"
-    );
+    for wanted in [
+        "on 1.0.0-given-",
+        "1-fixes: 1 of 1 patches apply\n",
+        "2-mtd: 0 of 1 patches apply; the last one fails\n",
+    ] {
+        assert!(said.out.contains(wanted), "{said:?}");
+    }
     // Repaired, it goes on.
     fs::write(&file, good)?;
     day.lab(&["check", "--linux", &kernel])?.succeeded()?;
     day.lab(&["tree", "--linux", &kernel])?.succeeded()?;
     let spi = fs::read_to_string(day.path("clone/linux/drivers/spi/spi.c"))?;
     assert_eq!(spi, "int patched;\nint two;\nint last;\n");
+    Ok(())
+}
+
+/// The patches and cover letters there are.
+fn patches(day: &Day) -> Result<Vec<String>> {
+    let root = day.path("clone/patches");
+    let mut names = Vec::new();
+    for folder in fs::read_dir(&root)? {
+        let folder = folder?.path();
+        if folder.is_dir() {
+            for file in fs::read_dir(&folder)? {
+                let path = file?.path();
+                names.push(path.strip_prefix(&root)?.display().to_string());
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn commits_that_are_in_no_order() -> Result<()> {
+    let day = Day::new()?;
+    let kernel = day.kernel("kernel")?.display().to_string();
+    day.lab(&["tree", "--linux", &kernel])?.succeeded()?;
+    let linux = day.path("clone/linux");
+    let git = |arguments: &[&str]| -> Result<String> {
+        let mut git = Command::new("git");
+        git.arg("-C")
+            .arg(&linux)
+            .args(["-c", "user.name=x", "-c", "user.email=x"]);
+        let output = git.args(arguments).output()?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let trailers = || {
+        git(&[
+            "log",
+            "--reverse",
+            "--format=%(trailers:key=Series,valueonly)",
+            "base..",
+        ])
+    };
+    assert_eq!(trailers()?, "1-fixes\n\n2-mtd\n\n");
+
+    // A commit without a trailer, and one of a series that there is not yet.
+    let commit = |text: &str, message: &str| -> Result<()> {
+        let text = format!("int patched;\nint two;\nint {text};\n");
+        fs::write(linux.join("drivers/spi/spi.c"), text)?;
+        git(&["commit", "--quiet", "--all", "--message", message]).map(drop)
+    };
+    commit("four", "spi: four\n\nAssisted-by: LLM")?;
+    commit("five", "spi: five\n\nAssisted-by: LLM\nSeries: 3-new")?;
+    day.lab(&["export"])?.succeeded()?;
+    let wanted = [
+        "1-fixes/0001-spi-one.patch",
+        "2-mtd/0001-spi-three.patch",
+        "2-mtd/0002-spi-four.patch",
+        "2-mtd/cover-letter.txt",
+        "3-new/0001-spi-five.patch",
+    ];
+    assert_eq!(patches(&day)?, wanted);
+    let file = |name: &str| fs::read_to_string(day.path("clone/patches").join(name));
+    for name in &wanted {
+        assert!(!file(name)?.contains("Series:"), "{name}");
+    }
+    assert_eq!(file(wanted[3])?, COVER);
+    let said = day.lab(&["tree", "--linux", &kernel])?;
+    said.succeeded()?;
+
+    // One that belongs further down, and names that are none: nothing is written.
+    let before = file(wanted[2])?;
+    for (message, said) in [
+        (
+            "spi: six\n\nAssisted-by: LLM\nSeries: 2-mtd",
+            "\"spi: six\" of 2-mtd comes after a commit of 3-new",
+        ),
+        (
+            "spi: six\n\nAssisted-by: LLM\nSeries: mtd",
+            "\"spi: six\": says \"Series: mtd\"",
+        ),
+        (
+            "spi: six and seven\n\nAssisted-by: LLM",
+            "\"spi: six and seven\" has an \"and\"",
+        ),
+        ("fixup! spi: five", "is to be squashed"),
+    ] {
+        commit("six", message)?;
+        day.lab(&["export"])?.failed(&[said])?;
+        assert_eq!(patches(&day)?, wanted);
+        assert_eq!(file(wanted[2])?, before);
+        git(&["reset", "--quiet", "--hard", "HEAD^"])?;
+    }
+
+    // A series that is gone: its folder stays for the sake of its cover letter only.
+    git(&["reset", "--quiet", "--hard", "HEAD~3"])?;
+    day.lab(&["export"])?.succeeded()?;
+    assert_eq!(patches(&day)?, [wanted[0], wanted[3]]);
+    assert!(!day.path("clone/patches/3-new").exists());
+    Ok(())
+}
+
+#[test]
+fn series_that_are_not_there() -> Result<()> {
+    let day = Day::new()?;
+    day.lab(&["build", "--series", "3-spi"])?
+        .failed(&["there is no series 3-spi; patches/ has 1-fixes, 2-mtd"])?;
+    day.lab(&["tree", "--series", "2-mtd"])?
+        .failed(&["linux/ has all series"])?;
+    day.lab(&["export", "--series", "2-mtd"])?
+        .failed(&["linux/ has all series"])?;
+    assert_eq!(day.cached("toolchain"), [""; 0]);
     Ok(())
 }
 
