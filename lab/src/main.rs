@@ -24,6 +24,7 @@ mod labgrid;
 mod lint;
 mod machine;
 mod measured;
+mod model;
 mod mutants;
 mod overlay;
 mod patches;
@@ -102,6 +103,7 @@ enum Verb {
     Inside(inside::Args),
     Ab(ab::Args),
     CompileFail(compile_fail::Args),
+    Model(model::Args),
     Soak(soak::Args),
     Bench(bench::Args),
     /// Make linux/, the kernel worktree, from patches/
@@ -237,6 +239,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Inside(args) => inside::run(&open()?, args),
         Verb::Ab(args) => ab::run(&open()?, args),
         Verb::CompileFail(args) => compile_fail::run(&open()?, args),
+        Verb::Model(args) => model::run(&open()?, args),
         Verb::Soak(args) => soak::run(&open()?, args),
         Verb::Bench(args) => bench::run(&open()?, args),
         Verb::Tree => series::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),

@@ -16,6 +16,7 @@ use crate::ab;
 use crate::image::write_whole;
 use crate::kernel::{self, Kernel, Lab, Variant};
 use crate::machine::{ALL, Compatible, Machine};
+use crate::model;
 use crate::mutants;
 use crate::paths::Paths;
 use crate::process;
@@ -34,6 +35,9 @@ mod models;
 /// a tree of its own and its test run, after it was seen to pass without the mutant.
 /// About half a minute for each when the machine is quiet.
 ///
+/// The model of the MTD core (lab/kernel/model/) is checked in the sizes that `test` has no
+/// time for.
+///
 /// Drivers on our models of controllers are unbound at random times under four readers,
 /// 1,000 times in a boot, suite after suite, round after round, each with another seed.
 ///
@@ -44,7 +48,7 @@ mod models;
 /// C's driver and Rust's are compared as by `cargo lab ab --long`, each boot with another
 /// seed: one with each binding, and with --ab alone round after round.
 ///
-/// Without --mutants, --models, --ab and --demo: all four, the demo with each driver that the
+/// Without --mutants, --model, --models, --ab and --demo: all five, the demo with each driver that the
 /// machine has, or with the one that is named.
 ///
 /// Bounded by --minutes and --cycles. What was found out is in out/soak.json and is not
@@ -55,9 +59,12 @@ mod models;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Run the mutants; of --mutants, --models, --ab and --demo what is named, or all
+    /// Run the mutants; of it and the next four what is named, or all
     #[arg(long)]
     mutants: bool,
+    /// Check the model of the MTD core in the sizes that take long
+    #[arg(long)]
+    model: bool,
     /// Unbind drivers on models at random times
     #[arg(long)]
     models: bool,
@@ -103,7 +110,7 @@ impl Args {
 
     /// No part is named.
     fn is_all(&self) -> bool {
-        !(self.mutants || self.models || self.ab || self.demo)
+        !(self.mutants || self.model || self.models || self.ab || self.demo)
     }
 
     /// How the drivers are compared, if they are. What cannot be compared is left out, if
@@ -157,6 +164,9 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut good = true;
     if args.is_all() || args.mutants {
         good &= run_mutants(lab, &args, end)?;
+    }
+    if args.is_all() || args.model {
+        good &= model::soak(lab, end)?;
     }
     if args.is_all() || args.models {
         good &= models::run(lab, args.tree, args.cycles, end)?;
@@ -272,7 +282,7 @@ fn run_ab(lab: &Lab, args: &Args, mut ab: ab::Args, end: Instant) -> Result<bool
         .into_iter()
         .partition(|boot| is_same(boot, &ready) && boot.long == ab.long);
     // With other parts, there has to be time for those.
-    let limit = match args.mutants || args.models || args.demo || args.is_all() {
+    let limit = match args.mutants || args.model || args.models || args.demo || args.is_all() {
         true => 1,
         false => usize::MAX,
     };

@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 use std::process::{Command, ExitCode};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use regex::Regex;
@@ -15,6 +16,7 @@ use crate::inside;
 use crate::kernel::{self, Lab, Variant};
 use crate::kunit;
 use crate::machine::Machine;
+use crate::model::{self, Sizes};
 use crate::mutants;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
@@ -62,13 +64,14 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 11] = [
+    let parts: [Part; 12] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
         ("rust", &|| Ok(checks(&check::rust(lab, false)?))),
         ("compile-fail", &|| run_compile_fail(lab)),
         ("mutants", &|| run_mutants(lab)),
+        ("model", &|| Ok(one("model", run_model(lab)?))),
         // First of those that boot: it builds the stock kernel, where the others start from.
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
         ("inside", &|| Ok(one("inside", run_inside(lab)?))),
@@ -227,6 +230,23 @@ fn run_mutants(lab: &Lab) -> Result<Vec<(String, Count)>> {
         skipped: 0,
     };
     Ok(vec![("mutants".to_owned(), count)])
+}
+
+/// The model of the MTD core in its short sizes, its mutants, and the litmus tests.
+fn run_model(lab: &Lab) -> Result<Count> {
+    // No size that is short needs a limit.
+    let rows = model::all(lab, Sizes::Short, None, Duration::ZERO)?;
+    let mut count = Count::default();
+    for row in &rows {
+        match &row.result {
+            Ok(_) => count.passed += 1,
+            Err(why) => {
+                println!("model: {}: {why}", row.name());
+                count.failed += 1;
+            }
+        }
+    }
+    Ok(count)
 }
 
 fn run_inside(lab: &Lab) -> Result<Count> {

@@ -155,6 +155,15 @@ const SYSROOT_PACKAGES: &[&str] = &["libc6-dev", "libgcc-14-dev"];
 /// U-Boot for QEMU's own machines, extracted only.
 const UBOOT_PACKAGES: &[&str] = &["u-boot-qemu"];
 
+/// The checker of protocols and a compiler that is quick, extracted only.
+const SPIN_PACKAGES: &[&str] = &["spin", "tcc"];
+
+/// What runs litmus tests, extracted only; it brings its C library along.
+const HERD_PACKAGES: &[&str] = &["herdtools7"];
+
+/// No release has that yet.
+const HERD_SUITE: &str = "sid";
+
 /// What follows the names of LLVM's programs there.
 const SUFFIX: &str = "-19";
 
@@ -378,7 +387,7 @@ impl Toolchain {
     /// busybox and mtd-utils for a guest with the libraries they need: extracted
     /// packages, not a system to enter.
     pub fn guest_root(&self, arch: Arch, ui: &Ui) -> Result<PathBuf> {
-        self.extracted("guest", arch, GUEST_PACKAGES, ui)
+        self.extracted("guest", arch, apt::SUITE, GUEST_PACKAGES, ui)
     }
 
     /// The C library for programs of a guest, where it is not the toolchain's own: few
@@ -386,7 +395,7 @@ impl Toolchain {
     pub fn sysroot(&self, arch: Arch, ui: &Ui) -> Result<Option<PathBuf>> {
         match arch {
             Arch::Arm => self
-                .extracted("sysroot", arch, SYSROOT_PACKAGES, ui)
+                .extracted("sysroot", arch, apt::SUITE, SYSROOT_PACKAGES, ui)
                 .map(Some),
             Arch::Arm64 | Arch::X86_64 | Arch::Um => Ok(None),
         }
@@ -394,14 +403,32 @@ impl Toolchain {
 
     /// U-Boot for QEMU's machine `virt`.
     pub fn uboot(&self, arch: Arch, ui: &Ui) -> Result<PathBuf> {
-        let root = self.extracted("uboot", arch, UBOOT_PACKAGES, ui)?;
+        let root = self.extracted("uboot", arch, apt::SUITE, UBOOT_PACKAGES, ui)?;
         let name = format!("usr/lib/u-boot/qemu_{}/u-boot.bin", arch.kernel());
         Ok(root.join(name))
     }
 
-    fn extracted(&self, what: &str, arch: Arch, packages: &[&str], ui: &Ui) -> Result<PathBuf> {
+    /// spin and tcc, with the libraries they need. Apart from the toolchain's own root,
+    /// which few changes should make anew.
+    pub fn spin(&self, ui: &Ui) -> Result<PathBuf> {
+        self.extracted("spin", Arch::X86_64, apt::SUITE, SPIN_PACKAGES, ui)
+    }
+
+    /// herd7, likewise.
+    pub fn herd(&self, ui: &Ui) -> Result<PathBuf> {
+        self.extracted("herd", Arch::X86_64, HERD_SUITE, HERD_PACKAGES, ui)
+    }
+
+    fn extracted(
+        &self,
+        what: &str,
+        arch: Arch,
+        suite: &str,
+        packages: &[&str],
+        ui: &Ui,
+    ) -> Result<PathBuf> {
         let paths = &self.paths;
-        let key = key(&[RECIPE, apt::SUITE, &packages.join(" ")]);
+        let key = key(&[RECIPE, suite, &packages.join(" ")]);
         let root = paths.cache.join(format!("{what}-{arch}-{key}"));
         if root.exists() {
             return Ok(root);
@@ -422,9 +449,14 @@ impl Toolchain {
             .arg(format!("--architectures={}", arch.debian()))
             .arg(format!("--include={}", packages.join(",")))
             .args(common_arguments()?);
+        if suite != apt::SUITE {
+            // A mirror may be a snapshot, and that of a suite which changes daily is soon
+            // called expired. Signatures are checked all the same.
+            command.arg(r#"--aptopt=Acquire::Check-Valid-Until "false""#);
+        }
         let log = paths.log(&format!("{what}-{arch}"));
         process::fresh_log(&log)?;
-        let sources = mirror.sources(&[apt::SUITE]);
+        let sources = mirror.sources(&[suite]);
         apt::make_root(command, &sources, &temporary, &log, |line| step.note(line))?;
         finish(&temporary, &root)?;
         step.done("");
