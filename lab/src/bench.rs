@@ -452,7 +452,7 @@ impl<'a> Bench<'a> {
     fn layout(&self, dir: &Path) -> Result<String> {
         let binds = [Bind::read_only(dir, "/bench")];
         let mut pahole = self.lab.toolchain.command(&binds, "pahole");
-        pahole.args(["-C", "spi_gate,mtd_gate,lab_gate", "/bench/gate_bench.o"]);
+        pahole.args(["-C", "spi_gate,mtd_root,lab_gate", "/bench/gate_bench.o"]);
         // A stock kernel has none of them.
         let (_, out, _) = process::capture(&mut pahole)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
@@ -486,7 +486,7 @@ fn counting(
     dir: &Path,
     words: &str,
 ) -> Result<Command> {
-    dtb::build(lab, machine, compatible, source, dir)?;
+    dtb::build(lab, machine, compatible, &[], source, dir)?;
     let flash = machine.flash()?;
     Image::new(1, flash.size).write(&dir.join("flash.bin"))?;
     let binds = [Bind::read_only(dir, "/boot/bench")];

@@ -31,6 +31,7 @@ pub struct Console {
     pub last_control: Option<WholeRead>,
     pub cycles: Vec<Cycle>,
     pub windows: Vec<Window>,
+    pub files: Vec<FileRead>,
     pub done: bool,
 }
 
@@ -83,6 +84,16 @@ pub struct Window {
     pub fnv1a: u64,
 }
 
+/// A file, made of bytes that follow from the seed, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    pub line: usize,
+    /// None: in the control run.
+    pub cycle: Option<u32>,
+    pub size: usize,
+    pub sha256: String,
+}
+
 impl Console {
     pub fn parse(log: &str) -> Self {
         let mut console = Self::default();
@@ -128,6 +139,8 @@ impl Console {
             self.cycles.extend(cycle(text));
         } else if text.starts_with("# window ") {
             self.windows.extend(window(text));
+        } else if text.starts_with("# file ") {
+            self.files.extend(file(text, line));
         }
     }
 
@@ -159,6 +172,16 @@ fn window(text: &str) -> Option<Window> {
         offset: found[2].parse().ok()?,
         length: found[3].parse().ok()?,
         fnv1a: u64::from_str_radix(&found[4], 16).ok()?,
+    })
+}
+
+fn file(text: &str, line: usize) -> Option<FileRead> {
+    let found = pattern!(r"^# file (control|\d+) (\d+) ([0-9a-f]{64})$").captures(text)?;
+    Some(FileRead {
+        line,
+        cycle: found[1].parse().ok(),
+        size: found[2].parse().ok()?,
+        sha256: found[3].to_owned(),
     })
 }
 
@@ -446,10 +469,12 @@ LAB: control mtd0 16777216 {sha256}
 [    7.000000][   T60] # cycle 3 inside 4 unbind_us 812345 chunk 1048576
 [    7.000000][   T60] # cycle 3: reader 1: open: still works
 [    7.000000][   T60] # window 3 offset 17 length 4096 fnv1a 00000000deadbeef back_ms 31
+[    8.000000][   T60] # file control 1000 {sha256}
+[    8.000000][   T60] # file 2 77 {sha256}
 [    9.000000][   T60] LAB: done
 "
         ));
-        assert_eq!(console.control.map(|it| it.sha256), Some(sha256));
+        assert_eq!(console.control.map(|it| it.sha256), Some(sha256.clone()));
         assert_eq!(console.last_control, None);
         let cycle = Cycle {
             number: 3,
@@ -460,5 +485,8 @@ LAB: control mtd0 16777216 {sha256}
         assert_eq!(console.windows.len(), 1);
         assert_eq!(console.windows[0].fnv1a, 0xdead_beef);
         assert!(console.done);
+        let cycles: Vec<_> = console.files.iter().map(|it| it.cycle).collect();
+        assert_eq!(cycles, [None, Some(2)]);
+        assert_eq!((console.files[0].size, console.files[1].size), (1000, 77));
     }
 }

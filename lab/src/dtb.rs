@@ -15,11 +15,13 @@ use crate::toolchain::Bind;
 const PREFIXES: &str = "scripts/dtc/include-prefixes";
 
 /// Writes `machine.dtb` into `dir`, and what it was made from beside it. `source_dir` is
-/// the source of the kernel that is booted.
+/// the source of the kernel that is booted; `more` are files of `lab/data/dts/` that come
+/// after the machine's.
 pub fn build(
     lab: &Lab,
     machine: &Machine,
     compatible: &Compatible,
+    more: &[String],
     source_dir: &Path,
     dir: &Path,
 ) -> Result<PathBuf> {
@@ -35,7 +37,7 @@ pub fn build(
         Base::File(name) => filled_in(lab, machine, compatible, name)?,
     };
     let mut source = base;
-    if let Some(name) = &machine.device_tree.append {
+    for name in machine.device_tree.append.iter().chain(more) {
         source.push_str(&filled_in(lab, machine, compatible, name)?);
     }
     let path = dir.join("machine.dts");

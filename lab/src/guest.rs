@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use walkdir::WalkDir;
 
 use crate::image::write_whole;
-use crate::kernel::{Kernel, Lab};
+use crate::kernel::{self, Kernel, Lab};
 use crate::process;
 use crate::series;
 use crate::source::Source;
@@ -21,7 +21,11 @@ const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
 /// Programs of lab/guest beside init.
 const OWN_PROGRAMS: [&str; 2] = ["compare_drivers", "restart_busy"];
 /// And those that are compiled.
-const OWN_COMPILED: [&str; 1] = ["flash_ops"];
+const OWN_COMPILED: [&str; 2] = ["flash_ops", "mtd_user"];
+/// Programs of scenarios, and what they share.
+const SCENARIOS: &str = "lab/guest/scenarios";
+/// The lab's own modules.
+const MODULES: &str = "lab/kernel/guest";
 
 /// Where programs are linked from that are not linked from the toolchain.
 const SYSROOT: &str = "/guest/sysroot";
@@ -35,7 +39,8 @@ const LEFT_OUT: [&str; 7] = ["share", "include", "gconv", "dev", "etc", "tmp", "
 pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     let arch = kernel.arch;
     let packages = lab.toolchain.guest_root(arch, &lab.ui)?;
-    let out = lab.paths.out().join("guest").join(arch.kernel());
+    let own = format!("{}-{}", kernel.variant, kernel.config);
+    let out = lab.paths.out().join("guest").join(arch.kernel()).join(own);
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     // A directory of its own, so that a second run in this clone is not disturbed.
     let work = tempfile::tempdir_in(&out).context("cannot make a temporary directory")?;
@@ -62,13 +67,24 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
             .with_context(|| format!("cannot build {program}.c"))?;
     }
 
-    let modules = kernel.modules()?;
+    let mut modules = kernel.modules()?;
+    if kernel::config(&lab.paths, &kernel.config)?.guest_modules {
+        let from = lab.paths.clone.join(MODULES);
+        modules.extend(kernel::build_modules(
+            lab,
+            kernel,
+            &from,
+            &out.join("modules"),
+        )?);
+    }
     for module in &modules {
         let name = module.file_name().context("a module without a name")?;
         std::fs::copy(module, work.path().join(name))
             .with_context(|| format!("cannot copy {}", module.display()))?;
     }
-    let list = contents(&packages, &modules)?;
+    let overlays = overlays(lab, &binds)?;
+    let scenarios = files_in(&lab.paths.clone.join(SCENARIOS))?;
+    let list = contents(&packages, &modules, &scenarios, &overlays)?;
     write_whole(&work.path().join("list"), list.as_bytes())?;
     // The kernel's own packer: no root rights and no device nodes needed.
     let clang = lab.toolchain.clang();
@@ -83,6 +99,41 @@ pub fn initramfs(lab: &Lab, kernel: &Kernel) -> Result<PathBuf> {
     std::fs::rename(work.path().join("initramfs.cpio"), &initramfs)
         .with_context(|| format!("cannot write {}", initramfs.display()))?;
     Ok(initramfs)
+}
+
+/// Compiles the device tree overlays of the lab; their names.
+fn overlays(lab: &Lab, binds: &[Bind]) -> Result<Vec<String>> {
+    let dir = lab.paths.data().join("dts");
+    let mut all = Vec::new();
+    for name in files_in(&dir)? {
+        let Some(stem) = name.strip_suffix(".dtso") else {
+            continue;
+        };
+        let mut binds = binds.to_vec();
+        binds.push(Bind::read_only(&dir, "/guest/dts"));
+        let compiled = format!("{stem}.dtbo");
+        let mut dtc = lab.toolchain.command(&binds, "dtc");
+        dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]);
+        dtc.args([
+            format!("/guest/out/{compiled}"),
+            format!("/guest/dts/{name}"),
+        ]);
+        process::output(&mut dtc).with_context(|| format!("{name} is wrong"))?;
+        all.push(compiled);
+    }
+    Ok(all)
+}
+
+/// The names of the files in a directory, sorted.
+fn files_in(dir: &Path) -> Result<Vec<String>> {
+    let cannot = || format!("cannot read {}", dir.display());
+    let mut names = Vec::new();
+    for entry in dir.read_dir().with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        names.extend(entry.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The tree that is booted, so that what is changed in `linux/` is what runs; or, when
@@ -135,7 +186,12 @@ fn compile(lab: &Lab, arch: Arch, sysroot: bool, program: &str) -> String {
 
 /// The list that gen_init_cpio reads. Modules have no directory by release and no
 /// dependencies there: init is told which to load, and in which order.
-fn contents(packages: &Path, modules: &[PathBuf]) -> Result<String> {
+fn contents(
+    packages: &Path,
+    modules: &[PathBuf],
+    scenarios: &[String],
+    overlays: &[String],
+) -> Result<String> {
     let mut list = String::from(
         "dir /dev 755 0 0\n\
          nod /dev/console 600 0 0 c 5 1\n\
@@ -147,6 +203,14 @@ fn contents(packages: &Path, modules: &[PathBuf]) -> Result<String> {
     }
     for program in OWN_PROGRAMS {
         writeln!(list, "file /lab/{program} /guest/lab/{program} 755 0 0")?;
+    }
+    list.push_str("dir /lab/scenarios 755 0 0\ndir /lab/overlays 755 0 0\n");
+    for name in scenarios {
+        let file = format!("scenarios/{name}");
+        writeln!(list, "file /lab/{file} /guest/lab/{file} 755 0 0")?;
+    }
+    for name in overlays {
+        writeln!(list, "file /lab/overlays/{name} /guest/out/{name} 644 0 0")?;
     }
     // The packages count on a merged /usr, which base-files would bring.
     for dir in ["bin", "sbin", "lib"] {
@@ -199,7 +263,9 @@ mod tests {
         std::fs::write(root.path().join("usr/bin/busybox"), "")?;
         std::os::unix::fs::symlink("busybox", root.path().join("usr/bin/sh"))?;
         let modules = [PathBuf::from("/build/drivers/x.ko")];
-        let list = contents(root.path(), &modules)?;
+        let list = contents(root.path(), &modules, &["ubi".into()], &["x.dtbo".into()])?;
+        assert!(list.contains("file /lab/scenarios/ubi /guest/lab/scenarios/ubi 755 0 0\n"));
+        assert!(list.contains("file /lab/overlays/x.dtbo /guest/out/x.dtbo 644 0 0\n"));
         assert!(list.contains("file /usr/bin/busybox /guest/packages/usr/bin/busybox"));
         assert!(list.contains("slink /usr/bin/sh busybox 777 0 0\n"));
         assert!(list.contains("slink /lib usr/lib 777 0 0\n"));

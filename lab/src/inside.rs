@@ -67,6 +67,15 @@ impl What {
             Self::Mtd => "mtd_device_unregister",
         }
     }
+
+    /// How lockdep calls what operations hold.
+    fn lock(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Controller => "gate.srcu",
+            Self::Mtd => "root->srcu",
+        }
+    }
 }
 
 impl fmt::Display for What {
@@ -225,7 +234,7 @@ fn judge(what: What, console: &Console) -> Result<String, String> {
         .skip_while(|it| !it.ends_with(" is trying to acquire lock:"))
         .nth(1);
     let lock = wanted.and_then(|it| it.split(", at: ").next());
-    let about_gate = lock.is_some_and(|it| it.contains("gate") && it.contains("srcu"));
+    let about_gate = lock.is_some_and(|it| it.contains(what.lock()));
     if !about_gate || !splat.stack.iter().any(|it| it == what.function()) {
         return Err(format!(
             "{}, but not of {} waiting for the gate: {}",

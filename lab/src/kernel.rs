@@ -123,6 +123,9 @@ pub struct Config {
     /// A configuration that differs little: what is built for that is a good start.
     #[serde(default)]
     like: Option<String>,
+    /// The lab's own modules are built for it, for the guest.
+    #[serde(default)]
+    pub guest_modules: bool,
     fragments: Vec<String>,
 }
 
@@ -735,13 +738,48 @@ impl Build<'_> {
     }
 }
 
+/// Modules from a directory `from` that is not of the kernel's source, built for `kernel` in
+/// `to`, where make carries on from what is there.
+pub fn build_modules(lab: &Lab, kernel: &Kernel, from: &Path, to: &Path) -> Result<Vec<PathBuf>> {
+    // As a build of the kernel itself: nobody may make it anew at the same time.
+    let _lock = host::lock_cache(&lab.paths, &lab.ui, &format!("build-{}", kernel.config))?;
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    let log = lab.paths.log("guest-modules");
+    process::fresh_log(&log)?;
+    let binds = vec![
+        Bind::read_only(from, "/guest/modules"),
+        Bind::writable(to, "/guest/built"),
+    ];
+    let (source, build) = (&kernel.source_dir, &kernel.build_dir);
+    let mut make = make_with(lab, kernel.arch, source, build, binds);
+    make.args(["M=/guest/modules", "MO=/guest/built", "modules"]);
+    process::run_logged(&mut make, &log, |_| ())
+        .with_context(|| format!("cannot build the modules in {}", from.display()))?;
+    let list = to.join("modules.order");
+    let text =
+        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    let names = text.lines().filter_map(|line| Path::new(line).file_stem());
+    Ok(names.map(|it| to.join(it).with_extension("ko")).collect())
+}
+
 /// make for a build directory, without a target.
 fn make(lab: &Lab, arch: Arch, source_dir: &Path, build_dir: &Path) -> Command {
-    let binds = [
+    make_with(lab, arch, source_dir, build_dir, Vec::new())
+}
+
+/// As [`make`], with more to be seen.
+fn make_with(
+    lab: &Lab,
+    arch: Arch,
+    source_dir: &Path,
+    build_dir: &Path,
+    mut binds: Vec<Bind>,
+) -> Command {
+    binds.extend([
         Bind::read_only(source_dir, "/linux"),
         Bind::writable(build_dir, "/build"),
         Bind::writable(lab.paths.ccache(), "/ccache"),
-    ];
+    ]);
     let mut make = lab.toolchain.command(&binds, "make");
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
     make.env("CCACHE_DIR", "/ccache")

@@ -270,7 +270,14 @@ fn add_machine(
             let made = lab.paths.out().join("boot/board").join(leg.name);
             std::fs::create_dir_all(&made)
                 .with_context(|| format!("cannot make {}", made.display()))?;
-            dtb::build(lab, &machine, compatible, &leg.kernel.source_dir, &made)?
+            dtb::build(
+                lab,
+                &machine,
+                compatible,
+                &[],
+                &leg.kernel.source_dir,
+                &made,
+            )?
         }
     };
     files.insert("board.dtb".to_owned(), board::read(&blob)?);

@@ -68,9 +68,16 @@ pub struct Flash {
     /// In bytes; QEMU wants a backing file of exactly this size.
     pub size: usize,
     pub drive_index: u32,
+    /// What QEMU calls the kind of drive.
+    #[serde(default = "mtd_drive")]
+    pub interface: String,
     /// The device tree gets a partition of this many bytes, at the start and the only one, where
     /// its template has `@partitions@`: that is the MTD then.
     pub partition: Option<usize>,
+}
+
+fn mtd_drive() -> String {
+    "mtd".to_owned()
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -212,10 +219,10 @@ impl Machine {
 
     /// QEMU's arguments for a flash with these contents.
     pub fn drive(flash: &Flash, image: &str) -> [String; 2] {
-        let index = flash.drive_index;
+        let (interface, index) = (&flash.interface, flash.drive_index);
         [
             "-drive".to_owned(),
-            format!("if=mtd,index={index},format=raw,file={image},snapshot=on"),
+            format!("if={interface},index={index},format=raw,file={image},snapshot=on"),
         ]
     }
 

@@ -21,7 +21,7 @@ use crate::mutants;
 use crate::paths::Paths;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Place, Scenario};
 use crate::toolchain::key;
 use crate::ui;
 use crate::verdict::Verdict;
@@ -89,7 +89,7 @@ pub struct Args {
     /// Another driver of the controller than C's for the demo, as the machine names it
     #[arg(long, value_name = "NAME")]
     driver: Option<String>,
-    /// Only this scenario (a file of lab/data/scenarios/)
+    /// Only this scenario (a file of lab/data/scenarios/), or `all`: more than the demo's
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
     /// Only this binding of the controller
@@ -151,10 +151,7 @@ impl Args {
     }
 
     fn scenarios(&self, paths: &Paths) -> Result<Vec<Scenario>> {
-        match &self.scenario {
-            Some(name) => Ok(vec![Scenario::load(paths, name)?]),
-            None => Scenario::load_all(paths),
-        }
+        Scenario::chosen(paths, self.scenario.as_deref())
     }
 }
 
@@ -421,7 +418,8 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
     };
     let mut soaked = Vec::new();
     let mut pairs = Vec::new();
-    for machine in &machines {
+    let places = scenario::places(&lab.paths, &machines, &scenarios, None)?;
+    for Place { machine, scenarios } in &places {
         let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
         let key = key(&[
             &machine.name,
@@ -430,7 +428,7 @@ fn run_demo(lab: &Lab, args: &Args, end: Instant) -> Result<bool> {
             lab.toolchain.key(),
         ]);
         for compatible in &machine.compatible {
-            for scenario in &scenarios {
+            for scenario in scenarios {
                 let pair = Pair {
                     machine: &machine.name,
                     driver: machine.chosen.as_deref(),

@@ -20,7 +20,7 @@ use crate::model::{self, Sizes};
 use crate::mutants;
 use crate::process;
 use crate::qemu::{self, Bench, Job};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 use crate::verdict::Verdict;
 
 /// Test it all: the fast checks, unit tests of the lab, KUnit, mutants, and all boots
@@ -64,7 +64,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 12] = [
+    let parts: [Part; 13] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
@@ -74,6 +74,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
         ("model", &|| Ok(one("model", run_model(lab)?))),
         // First of those that boot: it builds the stock kernel, where the others start from.
         ("demo", &|| Ok(one("demo", run_demo(lab, &args)?))),
+        ("users", &|| Ok(one("users", run_users(lab)?))),
         ("inside", &|| Ok(one("inside", run_inside(lab)?))),
         ("restart", &|| Ok(one("restart", run_restart(lab)?))),
         ("demo of the Rust driver", &|| {
@@ -311,6 +312,41 @@ fn run_restart(lab: &Lab) -> Result<Count> {
 /// The demo as it is without arguments, but for the cycles.
 fn run_demo(lab: &Lab, args: &Args) -> Result<Count> {
     demonstrate(lab, &demo::Args::with_cycles(args.cycles))
+}
+
+/// Who uses an MTD beside file descriptors, on the patched kernel; on stock, by `demo`.
+fn run_users(lab: &Lab) -> Result<Count> {
+    let scenarios = Scenario::of_test(&lab.paths)?;
+    let asked = Machine::load(&lab.paths, "amd-versal-virt", None)?;
+    let mut count = Count::default();
+    for place in scenario::places(&lab.paths, &[asked], &scenarios, None)? {
+        let machine = &place.machine;
+        let variant = Variant::Series { upto: None };
+        let kernel = kernel::build(lab, &variant, &machine.kernel_config, machine.arch)?;
+        let bench = Bench::prepare(lab, machine, &kernel, 1)?;
+        for scenario in &place.scenarios {
+            let step = lab
+                .ui
+                .step(format!("{:<18} {}", machine.name, scenario.name));
+            let job = Job {
+                compatible: machine.compatible.first().context("no binding")?,
+                kernel: &kernel,
+                scenario: Some(scenario),
+                cycles: 1,
+                attempt: 1,
+            };
+            let judged = bench.judge(job, scenario, |_| ())?;
+            step.done(qemu::describe(&judged.verdict));
+            match qemu::is_expected(variant, scenario.stock, &judged.verdict) {
+                true => count.passed += 1,
+                false => {
+                    lab.ui.println(qemu::console_tail(&judged.booted.dir)?);
+                    count.failed += 1;
+                }
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// The same with the driver in Rust, for the binding that the report is about.

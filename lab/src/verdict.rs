@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::console::{Console, Splat};
+use crate::console::{Console, FileRead, Splat};
 use crate::image::Image;
 use crate::ktap::{Results, Status};
 use crate::machine::is_on;
-use crate::scenario::Scenario;
+use crate::scenario::{Control, Scenario};
 
 /// How a boot came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,8 +222,42 @@ fn inconclusive(console: &Console, ended: &Ended, what: String) -> Verdict {
     Verdict::Inconclusive { why }
 }
 
-/// The control run of this very boot read what the lab put into the flash.
+/// The control run of this very boot read what was put into the flash.
 fn control(console: &Console, asked: Asked) -> Result<(), String> {
+    match asked.scenario.control {
+        Control::Flash => control_of_flash(console, asked),
+        Control::Program => control_of_program(console, asked),
+    }
+}
+
+/// What the program wrote, in the way under test but without any unbind, it read again.
+fn control_of_program(console: &Console, asked: Asked) -> Result<(), String> {
+    let mut files = console
+        .files
+        .iter()
+        .filter(|it| it.cycle.is_none())
+        .peekable();
+    if files.peek().is_none() {
+        return Err("no control run".to_owned());
+    }
+    let unbind = console.first_unbind().map_or(usize::MAX, |it| it.line);
+    for file in files {
+        if file.line > unbind {
+            return Err("the control run came after an unbind".to_owned());
+        }
+        if !is_right(file, asked) {
+            return Err("the control run read wrong data".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// What follows from the seed is the start of any longer piece of it.
+fn is_right(file: &FileRead, asked: Asked) -> bool {
+    Image::new(asked.image.seed, file.size).sha256 == file.sha256
+}
+
+fn control_of_flash(console: &Console, asked: Asked) -> Result<(), String> {
     let Some(read) = &console.control else {
         return Err("no control run".to_owned());
     };
@@ -333,9 +367,23 @@ fn wrong_cycles(console: &Console, asked: Asked) -> Vec<String> {
     wrong
 }
 
-/// Each cycle's window and the whole flash at the end are as the lab made them.
+/// Each cycle's window and the whole flash at the end are as the lab made them, or each
+/// file that the program reads again.
 fn wrong_data(console: &Console, asked: Asked) -> Vec<String> {
     let mut wrong = Vec::new();
+    if asked.scenario.control == Control::Program {
+        let bad = console.files.iter().filter(|it| !is_right(it, asked));
+        let bad = bad.count();
+        if bad > 0 {
+            wrong.push(format!("wrong data in {bad} files"));
+        }
+        let read = |cycle| console.files.iter().any(|it| it.cycle == Some(cycle));
+        let unread = (1..=asked.cycles).filter(|it| !read(*it)).count();
+        if unread > 0 {
+            wrong.push(format!("no file read after {unread} cycles"));
+        }
+        return wrong;
+    }
     let bad = console
         .windows
         .iter()
@@ -607,6 +655,52 @@ mod tests {
             cycles: 1,
         };
         judge_restart(&Console::parse(&lines.join("\n")), ended, asked)
+    }
+
+    /// A scenario whose program makes the control run.
+    fn of_program(log: &[&str], stock: bool) -> Verdict {
+        let mut scenario = scenario("controller-unbind");
+        scenario.control = Control::Program;
+        scenario.tests.clear();
+        let image = Image::new(1, 0);
+        let asked = Asked {
+            scenario: &scenario,
+            driver: &DRIVER,
+            image: &image,
+            cycles: 1,
+        };
+        let console = Console::parse(&log.join("\n"));
+        match stock {
+            true => judge_stock(&console, &Ended::Panic, asked),
+            false => judge_patched(&console, &Results::default(), &Ended::Done, asked),
+        }
+    }
+
+    #[test]
+    fn a_program_makes_its_own_control_run() {
+        let file = |when: &str| format!("# file {when} 1000 {}", Image::new(1, 1000).sha256);
+        let (control, first) = (file("control"), file("1"));
+        let cycle = "# cycle 1 inside 4 unbind_us 5000 chunk 0";
+        let good = [&control, MARKER, cycle, &first];
+        assert_eq!(
+            of_program(&good, false),
+            Verdict::Passed {
+                cycles: 1,
+                longest_unbind_us: 5000,
+                inside: 4
+            }
+        );
+        failed(&of_program(&good[..3], false), "no file read after 1");
+        let other = first.replace("1000 ", "999 ");
+        let log = [&control, MARKER, cycle, &other];
+        failed(&of_program(&log, false), "wrong data in 1 files");
+        let splat = [&control, MARKER, SPLAT[0], SPLAT[1], SPLAT[2]];
+        failed(&of_program(&splat, true), "slab-use-after-free");
+        unclear(&of_program(&splat[1..], true), "no control run");
+        let late = [MARKER, &control, SPLAT[0], SPLAT[1], SPLAT[2]];
+        unclear(&of_program(&late, true), "came after an unbind");
+        let wrong = [&control.replace("1000 ", "999 "), MARKER, SPLAT[0]];
+        unclear(&of_program(&wrong, true), "read wrong data");
     }
 
     #[test]

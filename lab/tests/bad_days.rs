@@ -74,7 +74,7 @@ impl Day {
     fn new() -> Result<Self> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let day = Self { dir };
-        for name in ["bin", "cache", "clone/lab", "mirror/dists"] {
+        for name in ["bin", "cache", "clone/lab/kernel/guest", "mirror/dists"] {
             fs::create_dir_all(day.path(name))?;
         }
         for name in ["1-fixes", "2-mtd"] {
@@ -268,7 +268,9 @@ impl Day {
                  mkdir -p /build/include/config /build/arch/arm64/boot\n\
                  echo 1.0.0 >/build/include/config/kernel.release ;;\n\
                  *OUTPUT=*) : ;;\n\
+                 *MO=*) : >/guest/built/modules.order ;;\n\
                  *)\n\
+                 : >/build/modules.order\n\
                  echo '  CC      a.o'\n\
                  echo object >>/build/a.o\n\
                  {script}\n\
@@ -311,12 +313,10 @@ impl Said {
             .collect();
         ensure!(self.code == Some(1), "{self:?}");
         ensure!(errors.len() == 1, "{self:?}");
+        // The message may go on in lines of its own.
+        let (_, message) = self.err.split_once("error: ").unwrap_or_default();
         for word in words {
-            ensure!(
-                errors[0].contains(word),
-                "{word:?} is not in {:?}",
-                errors[0]
-            );
+            ensure!(message.contains(word), "{word:?} is not in {message:?}");
         }
         Ok(())
     }
