@@ -5,8 +5,8 @@
 
 #include <kunit/device.h>
 #include <kunit/test.h>
-#include <kunit/visibility.h>
 #include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mtd/partitions.h>
 #include <linux/random.h>
@@ -15,32 +15,31 @@
 
 #include "mtd-fake.h"
 
-const struct mtd_partition mtd_fake_parts[MTD_FAKE_PARTS] = {
-	{ .name = "mtd-fake-a", .size = MTD_FAKE_SIZE / 2, .offset = 0 },
-	{ .name = "mtd-fake-b", .size = MTD_FAKE_SIZE / 2, .offset = MTD_FAKE_SIZE / 2 },
-};
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_parts);
-
 /*
- * What all callbacks begin with. The memory of the test outlives the mtd_info, so
- * that a call that comes too late is counted. With KASAN it is also reported, by
- * the caller at the latest, who uses the mtd_info.
+ * What all callbacks begin with. The memory of struct mtd_fake outlives the
+ * mtd_info, so that a call that comes too late is counted. With KASAN it is
+ * also reported, by the caller at the latest, who uses the mtd_info.
  */
-static int mtd_fake_called(struct mtd_info *mtd, enum mtd_fake_call call)
+static int mtd_fake_called(struct mtd_info *mtd, unsigned int call)
 {
 	struct mtd_fake *fake = mtd->priv;
 	int ret = 0;
 
 	atomic_inc(&fake->calls[call]);
-	if (READ_ONCE(fake->gone))
+	atomic_inc(&fake->running);
+	if (!READ_ONCE(fake->live))
 		atomic_inc(&fake->late);
 
-	if (test_and_clear_bit(call, &fake->block)) {
+	if (READ_ONCE(fake->releases) == call)
+		complete(&fake->release);
+
+	if (cmpxchg(&fake->block, call, -1) == call) {
 		complete(&fake->entered);
-		if (!wait_for_completion_timeout(&fake->release, MTD_FAKE_TIMEOUT))
+		if (!wait_for_completion_timeout(&fake->release,
+						 MTD_FAKE_TIMEOUT))
 			WRITE_ONCE(fake->timed_out, true);
 		if (fake->inside)
-			ret = fake->inside(fake, mtd);
+			ret = fake->inside(fake);
 	}
 
 	if (fake->jitter) {
@@ -52,183 +51,133 @@ static int mtd_fake_called(struct mtd_info *mtd, enum mtd_fake_call call)
 			udelay(rnd / 10);
 	}
 
-	if (READ_ONCE(fake->gone))
+	if (!READ_ONCE(fake->live))
 		atomic_inc(&fake->late);
+	atomic_dec(&fake->running);
 
-	return fake->fail & BIT(call) ? -EIO : ret;
+	return fake->fail == call ? fake->error : ret;
 }
 
-static int mtd_fake_read(struct mtd_info *mtd, loff_t from, size_t len, size_t *retlen,
-			 u_char *buf)
-{
-	*retlen = len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_READ);
+/* A callback that does @_does, and the rest as all do */
+#define CALLBACK(_cb, _does, ...)					\
+static int mtd_fake_do##_cb(struct mtd_info *mtd, __VA_ARGS__)		\
+{									\
+	_does;								\
+	return mtd_fake_called(mtd, MTD_FAKE_NR(_cb));			\
 }
 
-static int mtd_fake_write(struct mtd_info *mtd, loff_t to, size_t len, size_t *retlen,
-			  const u_char *buf)
-{
-	*retlen = len;
+CALLBACK(_erase, (void)0, struct erase_info *instr)
+CALLBACK(_point, *retlen = len, loff_t from, size_t len, size_t *retlen,
+	 void **virt, resource_size_t *phys)
+CALLBACK(_unpoint, (void)0, loff_t from, size_t len)
+CALLBACK(_read, (*retlen = len, mtd->ecc_stats.corrected++), loff_t from,
+	 size_t len, size_t *retlen, u_char *buf)
+CALLBACK(_write, *retlen = len, loff_t to, size_t len, size_t *retlen,
+	 const u_char *buf)
+CALLBACK(_panic_write, *retlen = len, loff_t to, size_t len, size_t *retlen,
+	 const u_char *buf)
+CALLBACK(_read_oob, ops->retlen = ops->len, loff_t from,
+	 struct mtd_oob_ops *ops)
+CALLBACK(_write_oob, ops->retlen = ops->len, loff_t to,
+	 struct mtd_oob_ops *ops)
+CALLBACK(_read_fact_prot_reg, *retlen = len, loff_t from, size_t len,
+	 size_t *retlen, u_char *buf)
+CALLBACK(_read_user_prot_reg, *retlen = len, loff_t from, size_t len,
+	 size_t *retlen, u_char *buf)
+CALLBACK(_write_user_prot_reg, *retlen = len, loff_t to, size_t len,
+	 size_t *retlen, const u_char *buf)
+CALLBACK(_lock_user_prot_reg, (void)0, loff_t from, size_t len)
+CALLBACK(_erase_user_prot_reg, (void)0, loff_t from, size_t len)
+CALLBACK(_writev, (void)0, const struct kvec *vecs, unsigned long count,
+	 loff_t to, size_t *retlen)
+CALLBACK(_lock, (void)0, loff_t ofs, uint64_t len)
+CALLBACK(_unlock, (void)0, loff_t ofs, uint64_t len)
+CALLBACK(_is_locked, (void)0, loff_t ofs, uint64_t len)
+CALLBACK(_block_isreserved, (void)0, loff_t ofs)
+CALLBACK(_block_isbad, (void)0, loff_t ofs)
+CALLBACK(_block_markbad, mtd->ecc_stats.badblocks++, loff_t ofs)
+CALLBACK(_max_bad_blocks, (void)0, loff_t ofs, size_t len)
 
-	return mtd_fake_called(mtd, MTD_FAKE_WRITE);
-}
-
-static int mtd_fake_panic_write(struct mtd_info *mtd, loff_t to, size_t len,
-				size_t *retlen, const u_char *buf)
-{
-	*retlen = len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_PANIC_WRITE);
-}
-
-static int mtd_fake_read_oob(struct mtd_info *mtd, loff_t from, struct mtd_oob_ops *ops)
-{
-	ops->retlen = ops->len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_READ_OOB);
-}
-
-static int mtd_fake_write_oob(struct mtd_info *mtd, loff_t to, struct mtd_oob_ops *ops)
-{
-	ops->retlen = ops->len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_WRITE_OOB);
-}
-
-static int mtd_fake_writev(struct mtd_info *mtd, const struct kvec *vecs,
-			   unsigned long count, loff_t to, size_t *retlen)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_WRITEV);
-}
-
-static int mtd_fake_erase(struct mtd_info *mtd, struct erase_info *instr)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_ERASE);
-}
-
-static int mtd_fake_point(struct mtd_info *mtd, loff_t from, size_t len, size_t *retlen,
-			  void **virt, resource_size_t *phys)
+static size_t mtd_fake_otp(struct mtd_info *mtd, struct otp_info *buf)
 {
 	struct mtd_fake *fake = mtd->priv;
 
-	*virt = fake->buf;
-	*retlen = fake->entry && fake->entry->short_point ? len / 2 : len;
+	buf->start = 0;
+	buf->length = fake->otp;
 
-	return mtd_fake_called(mtd, MTD_FAKE_POINT);
+	return fake->otp ? sizeof(*buf) : 0;
 }
 
-static int mtd_fake_unpoint(struct mtd_info *mtd, loff_t from, size_t len)
+CALLBACK(_get_fact_prot_info, *retlen = mtd_fake_otp(mtd, buf), size_t len,
+	 size_t *retlen, struct otp_info *buf)
+CALLBACK(_get_user_prot_info, *retlen = mtd_fake_otp(mtd, buf), size_t len,
+	 size_t *retlen, struct otp_info *buf)
+
+static void mtd_fake_do_sync(struct mtd_info *mtd)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_UNPOINT);
+	mtd_fake_called(mtd, MTD_FAKE_NR(_sync));
 }
 
-static void mtd_fake_sync(struct mtd_info *mtd)
+static int mtd_fake_do_suspend(struct mtd_info *mtd)
 {
-	mtd_fake_called(mtd, MTD_FAKE_SYNC);
+	return mtd_fake_called(mtd, MTD_FAKE_NR(_suspend));
 }
 
-static int mtd_fake_lock(struct mtd_info *mtd, loff_t ofs, uint64_t len)
+static void mtd_fake_do_resume(struct mtd_info *mtd)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_LOCK);
+	mtd_fake_called(mtd, MTD_FAKE_NR(_resume));
 }
 
-static int mtd_fake_unlock(struct mtd_info *mtd, loff_t ofs, uint64_t len)
+static void mtd_fake_do_reboot(struct mtd_info *mtd)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_UNLOCK);
 }
 
-static int mtd_fake_is_locked(struct mtd_info *mtd, loff_t ofs, uint64_t len)
+static int mtd_fake_do_get_device(struct mtd_info *mtd)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_IS_LOCKED);
+	struct mtd_fake *fake = mtd->priv;
+
+	if (fake->fail == MTD_FAKE_NR(_get_device))
+		return fake->error;
+
+	atomic_inc(&fake->gets);
+
+	return 0;
 }
 
-static int mtd_fake_block_isreserved(struct mtd_info *mtd, loff_t ofs)
+static void mtd_fake_do_put_device(struct mtd_info *mtd)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_ISRESERVED);
+	struct mtd_fake *fake = mtd->priv;
+
+	atomic_inc(&fake->puts);
+	if (!READ_ONCE(fake->live))
+		atomic_inc(&fake->late);
 }
 
-static int mtd_fake_block_isbad(struct mtd_info *mtd, loff_t ofs)
+static int mtd_fake_oob_ecc(struct mtd_info *mtd, int section,
+			    struct mtd_oob_region *region)
 {
-	return mtd_fake_called(mtd, MTD_FAKE_ISBAD);
-}
+	if (section)
+		return -ERANGE;
 
-static int mtd_fake_block_markbad(struct mtd_info *mtd, loff_t ofs)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_MARKBAD);
-}
+	region->length = MTD_FAKE_LEN;
 
-static int mtd_fake_max_bad_blocks(struct mtd_info *mtd, loff_t ofs, size_t len)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_MAX_BAD);
-}
-
-static int mtd_fake_get_fact_prot_info(struct mtd_info *mtd, size_t len, size_t *retlen,
-				       struct otp_info *buf)
-{
-	/* No regions, so that registering does not read any. */
-	*retlen = 0;
-
-	return mtd_fake_called(mtd, MTD_FAKE_FACT_INFO);
-}
-
-static int mtd_fake_get_user_prot_info(struct mtd_info *mtd, size_t len, size_t *retlen,
-				       struct otp_info *buf)
-{
-	*retlen = 0;
-
-	return mtd_fake_called(mtd, MTD_FAKE_USER_INFO);
-}
-
-static int mtd_fake_read_fact_prot_reg(struct mtd_info *mtd, loff_t from, size_t len,
-				       size_t *retlen, u_char *buf)
-{
-	*retlen = len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_FACT_READ);
-}
-
-static int mtd_fake_read_user_prot_reg(struct mtd_info *mtd, loff_t from, size_t len,
-				       size_t *retlen, u_char *buf)
-{
-	*retlen = len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_USER_READ);
-}
-
-static int mtd_fake_write_user_prot_reg(struct mtd_info *mtd, loff_t to, size_t len,
-					size_t *retlen, const u_char *buf)
-{
-	*retlen = len;
-
-	return mtd_fake_called(mtd, MTD_FAKE_USER_WRITE);
-}
-
-static int mtd_fake_lock_user_prot_reg(struct mtd_info *mtd, loff_t from, size_t len)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_USER_LOCK);
-}
-
-static int mtd_fake_erase_user_prot_reg(struct mtd_info *mtd, loff_t from, size_t len)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_USER_ERASE);
-}
-
-static int mtd_fake_ooblayout_ecc(struct mtd_info *mtd, int section,
-				  struct mtd_oob_region *oobecc)
-{
 	return mtd_fake_called(mtd, MTD_FAKE_OOB_ECC);
 }
 
-static int mtd_fake_ooblayout_free(struct mtd_info *mtd, int section,
-				   struct mtd_oob_region *oobfree)
+static int mtd_fake_oob_free(struct mtd_info *mtd, int section,
+			     struct mtd_oob_region *region)
 {
+	if (section)
+		return -ERANGE;
+
+	region->length = MTD_FAKE_LEN;
+
 	return mtd_fake_called(mtd, MTD_FAKE_OOB_FREE);
 }
 
 static const struct mtd_ooblayout_ops mtd_fake_ooblayout = {
-	.ecc = mtd_fake_ooblayout_ecc,
-	.free = mtd_fake_ooblayout_free,
+	.ecc = mtd_fake_oob_ecc,
+	.free = mtd_fake_oob_free,
 };
 
 static int mtd_fake_pairing_info(struct mtd_info *mtd, int wunit,
@@ -249,413 +198,156 @@ static const struct mtd_pairing_scheme mtd_fake_pairing = {
 	.get_wunit = mtd_fake_pairing_wunit,
 };
 
-static int mtd_fake_suspend(struct mtd_info *mtd)
-{
-	return mtd_fake_called(mtd, MTD_FAKE_SUSPEND);
-}
-
-static void mtd_fake_resume(struct mtd_info *mtd)
-{
-	mtd_fake_called(mtd, MTD_FAKE_RESUME);
-}
-
-static int mtd_fake_get_device(struct mtd_info *mtd)
-{
-	struct mtd_fake *fake = mtd->priv;
-
-	if (fake->get_error)
-		return fake->get_error;
-
-	atomic_inc(&fake->gets);
-
-	return 0;
-}
-
-static void mtd_fake_put_device(struct mtd_info *mtd)
-{
-	struct mtd_fake *fake = mtd->priv;
-
-	atomic_inc(&fake->puts);
-}
-
 /* The ways in */
 
-int mtd_fake_run_read(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_read(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_run_read);
-
-static int mtd_fake_run_read_oob(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_oob_ops ops = { .datbuf = fake->buf, .len = MTD_FAKE_LEN };
-
-	return mtd_read_oob(mtd, 0, &ops);
-}
-
-int mtd_fake_run_write(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_write(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_run_write);
-
-static int mtd_fake_run_write_oob(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_oob_ops ops = { .datbuf = fake->buf, .len = MTD_FAKE_LEN };
-
-	return mtd_write_oob(mtd, 0, &ops);
-}
-
-static int mtd_fake_run_writev(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct kvec vec = { .iov_base = fake->buf, .iov_len = MTD_FAKE_LEN };
-	size_t retlen;
-
-	return mtd_writev(mtd, &vec, 1, 0, &retlen);
-}
-
-static int mtd_fake_run_panic_write(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_panic_write(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-
-int mtd_fake_run_erase(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct erase_info instr = { .addr = 0, .len = MTD_FAKE_ERASESIZE };
-
-	return mtd_erase(mtd, &instr);
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_run_erase);
-
-static int mtd_fake_run_point(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
+struct mtd_fake_args {
+	u8 buf[MTD_FAKE_LEN];
+	u8 oob[MTD_FAKE_LEN];
+	size_t len;
+	int section;
 	void *virt;
+	struct mtd_oob_ops ops;
+	struct erase_info erase;
+	struct kvec vec;
+	struct otp_info otp;
+	struct mtd_oob_region region;
+	struct mtd_pairing_info pairing;
+};
 
-	return mtd_point(mtd, 0, MTD_FAKE_LEN, &retlen, &virt, NULL);
+#define RUN(_name, ...)							\
+static int mtd_run_##_name(struct mtd_info *mtd)			\
+{									\
+	struct mtd_fake_args a = {					\
+		.ops = { .datbuf = a.buf, .len = MTD_FAKE_LEN },	\
+		.erase = { .len = MTD_FAKE_ERASESIZE },			\
+		.vec = { .iov_base = a.buf, .iov_len = MTD_FAKE_LEN },	\
+	};								\
+									\
+	return __VA_ARGS__;						\
 }
 
-static int mtd_fake_run_unpoint(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_unpoint(mtd, 0, MTD_FAKE_LEN);
-}
+RUN(read, mtd_read(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(read_oob, mtd_read_oob(mtd, 0, &a.ops))
+RUN(write, mtd_write(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(write_oob, mtd_write_oob(mtd, 0, &a.ops))
+RUN(writev, mtd_writev(mtd, &a.vec, 1, 0, &a.len))
+RUN(panic_write, mtd_panic_write(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(erase, mtd_erase(mtd, &a.erase))
+RUN(point, mtd_point(mtd, 0, MTD_FAKE_LEN, &a.len, &a.virt, NULL))
+RUN(unpoint, mtd_unpoint(mtd, 0, MTD_FAKE_LEN))
+RUN(unmapped_area, (int)mtd_get_unmapped_area(mtd, MTD_FAKE_LEN, 0, 0))
+RUN(sync, (mtd_sync(mtd), 0))
+RUN(lock, mtd_lock(mtd, 0, MTD_FAKE_ERASESIZE))
+RUN(unlock, mtd_unlock(mtd, 0, MTD_FAKE_ERASESIZE))
+RUN(is_locked, mtd_is_locked(mtd, 0, MTD_FAKE_ERASESIZE))
+RUN(isreserved, mtd_block_isreserved(mtd, 0))
+RUN(isbad, mtd_block_isbad(mtd, 0))
+RUN(markbad, mtd_block_markbad(mtd, 0))
+RUN(max_bad, mtd_max_bad_blocks(mtd, 0, MTD_FAKE_ERASESIZE))
+RUN(fact_info, mtd_get_fact_prot_info(mtd, sizeof(a.otp), &a.len, &a.otp))
+RUN(fact_read, mtd_read_fact_prot_reg(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(user_info, mtd_get_user_prot_info(mtd, sizeof(a.otp), &a.len, &a.otp))
+RUN(user_read, mtd_read_user_prot_reg(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(user_write, mtd_write_user_prot_reg(mtd, 0, MTD_FAKE_LEN, &a.len, a.buf))
+RUN(user_lock, mtd_lock_user_prot_reg(mtd, 0, MTD_FAKE_LEN))
+RUN(user_erase, mtd_erase_user_prot_reg(mtd, 0, MTD_FAKE_LEN))
+RUN(pairing_info, mtd_wunit_to_pairing_info(mtd, 0, &a.pairing))
+RUN(pairing_wunit, mtd_pairing_info_to_wunit(mtd, &a.pairing))
+RUN(oob_ecc, mtd_ooblayout_ecc(mtd, 0, &a.region))
+RUN(oob_free, mtd_ooblayout_free(mtd, 0, &a.region))
+RUN(oob_find, mtd_ooblayout_find_eccregion(mtd, 0, &a.section, &a.region))
+RUN(oob_get_ecc, mtd_ooblayout_get_eccbytes(mtd, a.buf, a.oob, 0, MTD_FAKE_LEN))
+RUN(oob_set_ecc, mtd_ooblayout_set_eccbytes(mtd, a.buf, a.oob, 0, MTD_FAKE_LEN))
+RUN(oob_get, mtd_ooblayout_get_databytes(mtd, a.buf, a.oob, 0, MTD_FAKE_LEN))
+RUN(oob_set, mtd_ooblayout_set_databytes(mtd, a.buf, a.oob, 0, MTD_FAKE_LEN))
+/* These enter twice, and are refused then */
+RUN(oob_count_ecc, min(mtd_ooblayout_count_eccbytes(mtd), 0))
+RUN(oob_count_free, min(mtd_ooblayout_count_freebytes(mtd), 0))
+/* The core remembers whether it is suspended, and does not call again */
+RUN(suspend, (mtd_resume(mtd), mtd_suspend(mtd)))
+RUN(resume, (mtd_suspend(mtd), mtd_resume(mtd), 0))
 
-static int mtd_fake_run_sync(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	mtd_sync(mtd);
-
-	return 0;
-}
-
-static int mtd_fake_run_lock(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_lock(mtd, 0, MTD_FAKE_ERASESIZE);
-}
-
-static int mtd_fake_run_unlock(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_unlock(mtd, 0, MTD_FAKE_ERASESIZE);
-}
-
-static int mtd_fake_run_is_locked(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_is_locked(mtd, 0, MTD_FAKE_ERASESIZE);
-}
-
-static int mtd_fake_run_isreserved(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_block_isreserved(mtd, 0);
-}
-
-static int mtd_fake_run_isbad(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_block_isbad(mtd, 0);
-}
-
-static int mtd_fake_run_markbad(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_block_markbad(mtd, 0);
-}
-
-static int mtd_fake_run_max_bad(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_max_bad_blocks(mtd, 0, MTD_FAKE_ERASESIZE);
-}
-
-static int mtd_fake_run_fact_info(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct otp_info info;
-	size_t retlen;
-
-	return mtd_get_fact_prot_info(mtd, sizeof(info), &retlen, &info);
-}
-
-static int mtd_fake_run_fact_read(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_read_fact_prot_reg(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-
-static int mtd_fake_run_user_info(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct otp_info info;
-	size_t retlen;
-
-	return mtd_get_user_prot_info(mtd, sizeof(info), &retlen, &info);
-}
-
-static int mtd_fake_run_user_read(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_read_user_prot_reg(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-
-static int mtd_fake_run_user_write(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	size_t retlen;
-
-	return mtd_write_user_prot_reg(mtd, 0, MTD_FAKE_LEN, &retlen, fake->buf);
-}
-
-static int mtd_fake_run_user_lock(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_lock_user_prot_reg(mtd, 0, MTD_FAKE_LEN);
-}
-
-static int mtd_fake_run_user_erase(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	return mtd_erase_user_prot_reg(mtd, 0, MTD_FAKE_LEN);
-}
-
-int mtd_fake_run_unmapped_area(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	unsigned long addr = mtd_get_unmapped_area(mtd, MTD_FAKE_LEN, 0, 0);
-
-	return IS_ERR_VALUE(addr) ? (int)addr : 0;
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_run_unmapped_area);
-
-static int mtd_fake_run_pairing_info(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_pairing_info info;
-
-	return mtd_wunit_to_pairing_info(mtd, 0, &info);
-}
-
-static int mtd_fake_run_pairing_wunit(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	struct mtd_pairing_info info = {};
-
-	return mtd_pairing_info_to_wunit(mtd, &info);
-}
-
-/* The core remembers whether it is suspended, and then does not call again. */
-static int mtd_fake_run_suspend(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	mtd_get_master(mtd)->master.suspended = false;
-
-	return mtd_suspend(mtd);
-}
-
-static int mtd_fake_run_resume(struct mtd_fake *fake, struct mtd_info *mtd)
-{
-	mtd_get_master(mtd)->master.suspended = true;
-	mtd_resume(mtd);
-
-	return 0;
-}
-
-#define ENTRY(_run, _call, ...)			\
-	{					\
-		.name = #_run,			\
-		.run = mtd_fake_run_##_run,	\
-		.call = MTD_FAKE_##_call,	\
-		.refused = -ENODEV,		\
-		.dead = -EIO,			\
-		__VA_ARGS__			\
-	}
+#define ENTRY_(_run, _call, ...)					\
+	{ .name = #_run, .run = mtd_run_##_run, .call = _call,		\
+	  .refused = -ENODEV, __VA_ARGS__ }
+#define ENTRY(_run, _cb, ...)	ENTRY_(_run, MTD_FAKE_NR(_cb), __VA_ARGS__)
 
 const struct mtd_fake_entry mtd_fake_entries[] = {
-	ENTRY(read, READ),
-	ENTRY(read, READ_OOB, .name = "read_by_oob", .oob = true),
-	ENTRY(read_oob, READ),
-	ENTRY(read_oob, READ_OOB, .name = "read_oob_by_oob", .oob = true),
-	ENTRY(write, WRITE),
-	ENTRY(write, WRITE_OOB, .name = "write_by_oob", .oob = true),
-	ENTRY(write_oob, WRITE),
-	ENTRY(write_oob, WRITE_OOB, .name = "write_oob_by_oob", .oob = true),
-	ENTRY(writev, WRITEV),
-	ENTRY(writev, WRITE, .name = "writev_by_write", .no_writev = true),
-	ENTRY(panic_write, PANIC_WRITE, .no_wait = true),
-	ENTRY(erase, ERASE),
-	ENTRY(point, POINT),
-	ENTRY(unpoint, UNPOINT),
-	ENTRY(unmapped_area, POINT),
-	ENTRY(unmapped_area, UNPOINT, .name = "unmapped_area_short", .short_point = true,
-	      .ok = -ENOSYS, .dead = -ENOSYS),
-	ENTRY(sync, SYNC, .refused = 0, .dead = 0),
-	ENTRY(lock, LOCK),
-	ENTRY(unlock, UNLOCK),
-	ENTRY(is_locked, IS_LOCKED),
-	ENTRY(isreserved, ISRESERVED),
-	ENTRY(isbad, ISBAD),
-	ENTRY(markbad, MARKBAD),
-	ENTRY(max_bad, MAX_BAD),
-	ENTRY(fact_info, FACT_INFO),
-	ENTRY(fact_read, FACT_READ),
-	ENTRY(user_info, USER_INFO),
-	ENTRY(user_read, USER_READ),
-	ENTRY(user_write, USER_WRITE),
-	ENTRY(user_lock, USER_LOCK),
-	ENTRY(user_erase, USER_ERASE),
-	ENTRY(pairing_info, PAIRING_INFO),
-	ENTRY(pairing_wunit, PAIRING_WUNIT),
-	ENTRY(suspend, SUSPEND, .refused = 0),
-	ENTRY(resume, RESUME, .refused = 0, .dead = 0),
+	ENTRY(read, _read),
+	ENTRY(read, _read_oob, .name = "read_by_oob", .oob = true),
+	ENTRY(read_oob, _read),
+	ENTRY(read_oob, _read_oob, .name = "read_oob_by_oob", .oob = true),
+	ENTRY(write, _write),
+	ENTRY(write, _write_oob, .name = "write_by_oob", .oob = true),
+	ENTRY(write_oob, _write),
+	ENTRY(write_oob, _write_oob, .name = "write_oob_by_oob", .oob = true),
+	ENTRY(writev, _writev),
+	ENTRY(writev, _write, .name = "writev_by_write", .no_writev = true),
+	ENTRY(panic_write, _panic_write, .no_wait = true),
+	ENTRY(erase, _erase),
+	ENTRY(point, _point),
+	ENTRY(unpoint, _unpoint),
+	ENTRY(unmapped_area, _point),
+	ENTRY(sync, _sync, .refused = 0),
+	ENTRY(lock, _lock),
+	ENTRY(unlock, _unlock),
+	ENTRY(is_locked, _is_locked),
+	ENTRY(isreserved, _block_isreserved),
+	ENTRY(isbad, _block_isbad),
+	ENTRY(markbad, _block_markbad),
+	ENTRY(max_bad, _max_bad_blocks),
+	ENTRY(fact_info, _get_fact_prot_info),
+	ENTRY(fact_read, _read_fact_prot_reg),
+	ENTRY(user_info, _get_user_prot_info),
+	ENTRY(user_read, _read_user_prot_reg),
+	ENTRY(user_write, _write_user_prot_reg),
+	ENTRY(user_lock, _lock_user_prot_reg),
+	ENTRY(user_erase, _erase_user_prot_reg),
+	ENTRY_(pairing_info, MTD_FAKE_PAIRING_INFO),
+	ENTRY_(pairing_wunit, MTD_FAKE_PAIRING_WUNIT),
+	ENTRY_(oob_ecc, MTD_FAKE_OOB_ECC),
+	ENTRY_(oob_free, MTD_FAKE_OOB_FREE),
+	ENTRY_(oob_find, MTD_FAKE_OOB_ECC),
+	ENTRY_(oob_get_ecc, MTD_FAKE_OOB_ECC),
+	ENTRY_(oob_set_ecc, MTD_FAKE_OOB_ECC),
+	ENTRY_(oob_get, MTD_FAKE_OOB_FREE),
+	ENTRY_(oob_set, MTD_FAKE_OOB_FREE),
+	ENTRY_(oob_count_ecc, MTD_FAKE_OOB_ECC, .waited = -ENODEV),
+	ENTRY_(oob_count_free, MTD_FAKE_OOB_FREE, .waited = -ENODEV),
+	ENTRY(suspend, _suspend, .refused = 0),
+	ENTRY(resume, _resume, .refused = 0),
 };
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_entries);
 
 const unsigned int mtd_fake_nr_entries = ARRAY_SIZE(mtd_fake_entries);
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_nr_entries);
 
-/*
- * Members of a struct in their order: on machines of 64 bits, no pointer to a
- * function fits between two of them. If this does not compile, somebody has added
- * one. Let whoever calls it enter the gate of the MTD, add a way to it to
- * mtd_fake_entries, and name it here; or name it here with the reason why it needs
- * neither.
- */
-#ifndef CONFIG_RANDSTRUCT
-#define FIRST(_type, _member)							\
-	static_assert(!offsetof(struct _type, _member),				\
-		      "a new member before " #_member ": does it need the gate?")
-#define NEXT(_type, _member, _next)						\
-	static_assert(offsetof(struct _type, _next) -				\
-		      offsetofend(struct _type, _member) < sizeof(u64),		\
-		      "a new member before " #_next ": does it need the gate?")
-#define LAST(_type, _member)							\
-	static_assert(sizeof(struct _type) -					\
-		      offsetofend(struct _type, _member) < sizeof(u64),		\
-		      "a new member after " #_member ": does it need the gate?")
-
-NEXT(mtd_info, eraseregions, _erase);
-NEXT(mtd_info, _erase, _point);
-NEXT(mtd_info, _point, _unpoint);
-NEXT(mtd_info, _unpoint, _read);
-NEXT(mtd_info, _read, _write);
-NEXT(mtd_info, _write, _panic_write);
-NEXT(mtd_info, _panic_write, _read_oob);	/* looks at the flag only */
-NEXT(mtd_info, _read_oob, _write_oob);
-NEXT(mtd_info, _write_oob, _get_fact_prot_info);
-NEXT(mtd_info, _get_fact_prot_info, _read_fact_prot_reg);
-NEXT(mtd_info, _read_fact_prot_reg, _get_user_prot_info);
-NEXT(mtd_info, _get_user_prot_info, _read_user_prot_reg);
-NEXT(mtd_info, _read_user_prot_reg, _write_user_prot_reg);
-NEXT(mtd_info, _write_user_prot_reg, _lock_user_prot_reg);
-NEXT(mtd_info, _lock_user_prot_reg, _erase_user_prot_reg);
-NEXT(mtd_info, _erase_user_prot_reg, _writev);
-NEXT(mtd_info, _writev, _sync);
-NEXT(mtd_info, _sync, _lock);
-NEXT(mtd_info, _lock, _unlock);
-NEXT(mtd_info, _unlock, _is_locked);
-NEXT(mtd_info, _is_locked, _block_isreserved);
-NEXT(mtd_info, _block_isreserved, _block_isbad);
-NEXT(mtd_info, _block_isbad, _block_markbad);
-NEXT(mtd_info, _block_markbad, _max_bad_blocks);
-NEXT(mtd_info, _max_bad_blocks, _suspend);
-NEXT(mtd_info, _suspend, _resume);		/* and ungated from the PM core */
-NEXT(mtd_info, _resume, _reboot);
-NEXT(mtd_info, _reboot, _get_device);		/* its notifier is unregistered first */
-NEXT(mtd_info, _get_device, _put_device);	/* about memory; no operations */
-NEXT(mtd_info, _put_device, oops_panic_write);
-
-/* From here on there are none, to the end. */
-NEXT(mtd_info, oops_panic_write, reboot_notifier);
-NEXT(mtd_info, reboot_notifier, ecc_stats);
-NEXT(mtd_info, ecc_stats, subpage_sft);
-NEXT(mtd_info, subpage_sft, priv);
-NEXT(mtd_info, priv, owner);
-NEXT(mtd_info, owner, dev);
-NEXT(mtd_info, dev, refcnt);
-NEXT(mtd_info, refcnt, dbg);
-NEXT(mtd_info, dbg, nvmem);
-NEXT(mtd_info, nvmem, otp_user_nvmem);
-NEXT(mtd_info, otp_user_nvmem, otp_factory_nvmem);
-NEXT(mtd_info, otp_factory_nvmem, parent);
-NEXT(mtd_info, parent, partitions);
-NEXT(mtd_info, partitions, part);
-NEXT(mtd_info, part, master);
-LAST(mtd_info, master);
-
-/* These are asked by drivers in the middle of operations, and do not enter. */
-FIRST(mtd_ooblayout_ops, ecc);
-NEXT(mtd_ooblayout_ops, ecc, free);
-LAST(mtd_ooblayout_ops, free);
-
-FIRST(mtd_pairing_scheme, ngroups);
-NEXT(mtd_pairing_scheme, ngroups, get_info);
-NEXT(mtd_pairing_scheme, get_info, get_wunit);
-LAST(mtd_pairing_scheme, get_wunit);
-#endif
-
-static const void *mtd_fake_next_param(const struct mtd_fake_entry *entry, char *desc,
-				       bool no_wait)
+const void *mtd_fake_gen_params(struct kunit *test, const void *prev,
+				char *desc)
 {
-	do {
-		entry = entry ? entry + 1 : mtd_fake_entries;
-		if (entry == mtd_fake_entries + ARRAY_SIZE(mtd_fake_entries))
-			return NULL;
-	} while (entry->no_wait && !no_wait);
+	const struct mtd_fake_entry *entry = prev;
+
+	entry = entry ? entry + 1 : mtd_fake_entries;
+	if (entry == mtd_fake_entries + ARRAY_SIZE(mtd_fake_entries))
+		return NULL;
 
 	strscpy(desc, entry->name, KUNIT_PARAM_DESC_SIZE);
 
 	return entry;
 }
 
-const void *mtd_fake_gen_params(struct kunit *test, const void *prev, char *desc)
+int mtd_fake_run(struct mtd_fake *fake, struct mtd_info *mtd)
 {
-	return mtd_fake_next_param(prev, desc, true);
+	return fake->entry->run(mtd);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_gen_params);
 
-const void *mtd_fake_gen_wait_params(struct kunit *test, const void *prev, char *desc)
+int mtd_fake_read(struct mtd_fake *fake, struct mtd_info *mtd)
 {
-	return mtd_fake_next_param(prev, desc, false);
+	return mtd_run_read(mtd);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_gen_wait_params);
 
-int mtd_fake_hammer(struct mtd_fake *fake, struct mtd_info *mtd)
+int mtd_fake_lock(struct mtd_fake *fake, struct mtd_info *mtd)
 {
-	unsigned int i = get_random_u32_below(ARRAY_SIZE(mtd_fake_entries));
-
-	while (!READ_ONCE(fake->stop)) {
-		const struct mtd_fake_entry *entry;
-		int ret;
-
-		entry = &mtd_fake_entries[i++ % ARRAY_SIZE(mtd_fake_entries)];
-		/* Nothing protects the first; the other wants another driver. */
-		if (entry->no_wait || entry->short_point)
-			continue;
-
-		ret = entry->run(fake, mtd);
-		if (ret != entry->ok && ret != entry->refused) {
-			pr_err("%s: %d\n", entry->name, ret);
-			atomic_inc(&fake->bad);
-		}
-		cond_resched();
-	}
-
-	return 0;
+	return mtd_run_lock(mtd);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_hammer);
 
 /* Its life */
 
@@ -665,7 +357,7 @@ static void mtd_fake_init(struct mtd_fake *fake)
 	bool oob = fake->entry && fake->entry->oob;
 
 	mtd->priv = fake;
-	mtd->name = fake->name;
+	mtd->name = "fake";
 	mtd->owner = THIS_MODULE;
 	mtd->dev.parent = fake->parent;
 	mtd->type = MTD_NORFLASH;
@@ -673,103 +365,133 @@ static void mtd_fake_init(struct mtd_fake *fake)
 	mtd->size = MTD_FAKE_SIZE;
 	mtd->erasesize = MTD_FAKE_ERASESIZE;
 	mtd->writesize = 1;
-	mtd->_read = oob ? NULL : mtd_fake_read;
-	mtd->_write = oob ? NULL : mtd_fake_write;
-	mtd->_read_oob = oob ? mtd_fake_read_oob : NULL;
-	mtd->_write_oob = oob ? mtd_fake_write_oob : NULL;
-	mtd->_writev = fake->entry && fake->entry->no_writev ? NULL : mtd_fake_writev;
-	mtd->_panic_write = mtd_fake_panic_write;
-	mtd->_erase = mtd_fake_erase;
-	mtd->_point = mtd_fake_point;
-	mtd->_unpoint = mtd_fake_unpoint;
-	mtd->_sync = mtd_fake_sync;
-	mtd->_lock = mtd_fake_lock;
-	mtd->_unlock = mtd_fake_unlock;
-	mtd->_is_locked = mtd_fake_is_locked;
-	mtd->_block_isreserved = mtd_fake_block_isreserved;
-	mtd->_block_isbad = mtd_fake_block_isbad;
-	mtd->_block_markbad = mtd_fake_block_markbad;
-	mtd->_max_bad_blocks = mtd_fake_max_bad_blocks;
-	mtd->_get_fact_prot_info = mtd_fake_get_fact_prot_info;
-	mtd->_read_fact_prot_reg = mtd_fake_read_fact_prot_reg;
-	mtd->_get_user_prot_info = mtd_fake_get_user_prot_info;
-	mtd->_read_user_prot_reg = mtd_fake_read_user_prot_reg;
-	mtd->_write_user_prot_reg = mtd_fake_write_user_prot_reg;
-	mtd->_lock_user_prot_reg = mtd_fake_lock_user_prot_reg;
-	mtd->_erase_user_prot_reg = mtd_fake_erase_user_prot_reg;
-	mtd->_suspend = mtd_fake_suspend;
-	mtd->_resume = mtd_fake_resume;
-	mtd->_get_device = mtd_fake_get_device;
-	mtd->_put_device = mtd_fake_put_device;
+	mtd->_erase = mtd_fake_do_erase;
+	mtd->_point = mtd_fake_do_point;
+	mtd->_unpoint = mtd_fake_do_unpoint;
+	mtd->_read = oob ? NULL : mtd_fake_do_read;
+	mtd->_write = oob ? NULL : mtd_fake_do_write;
+	mtd->_panic_write = mtd_fake_do_panic_write;
+	mtd->_read_oob = oob ? mtd_fake_do_read_oob : NULL;
+	mtd->_write_oob = oob ? mtd_fake_do_write_oob : NULL;
+	mtd->_get_fact_prot_info = mtd_fake_do_get_fact_prot_info;
+	mtd->_read_fact_prot_reg = mtd_fake_do_read_fact_prot_reg;
+	mtd->_get_user_prot_info = mtd_fake_do_get_user_prot_info;
+	mtd->_read_user_prot_reg = mtd_fake_do_read_user_prot_reg;
+	mtd->_write_user_prot_reg = mtd_fake_do_write_user_prot_reg;
+	mtd->_lock_user_prot_reg = mtd_fake_do_lock_user_prot_reg;
+	mtd->_erase_user_prot_reg = mtd_fake_do_erase_user_prot_reg;
+	if (!fake->entry || !fake->entry->no_writev)
+		mtd->_writev = mtd_fake_do_writev;
+	mtd->_sync = mtd_fake_do_sync;
+	mtd->_lock = mtd_fake_do_lock;
+	mtd->_unlock = mtd_fake_do_unlock;
+	mtd->_is_locked = mtd_fake_do_is_locked;
+	mtd->_block_isreserved = mtd_fake_do_block_isreserved;
+	mtd->_block_isbad = mtd_fake_do_block_isbad;
+	mtd->_block_markbad = mtd_fake_do_block_markbad;
+	mtd->_max_bad_blocks = mtd_fake_do_max_bad_blocks;
+	mtd->_suspend = mtd_fake_do_suspend;
+	mtd->_resume = mtd_fake_do_resume;
+	mtd->_reboot = mtd_fake_do_reboot;
+	mtd->_get_device = mtd_fake_do_get_device;
+	mtd->_put_device = mtd_fake_do_put_device;
 	mtd_set_ooblayout(mtd, &mtd_fake_ooblayout);
 	mtd_set_pairing_scheme(mtd, &mtd_fake_pairing);
+}
+
+static bool mtd_fake_end(struct mtd_fake_thread *thread)
+{
+	if (!thread->task)
+		return true;
+	if (!wait_for_completion_timeout(&thread->done, MTD_FAKE_TIMEOUT))
+		return false;
+
+	kthread_stop_put(thread->task);
+	thread->task = NULL;
+
+	return true;
 }
 
 static void mtd_fake_cleanup(void *data)
 {
 	struct mtd_fake *fake = data;
-	struct kunit *test = fake->test;
+	unsigned int i;
 
-	if (!mtd_fake_free(fake))
-		KUNIT_FAIL(test, "something does not end; leaked");
-}
-
-/* For tests that make many; the caller calls mtd_fake_free() */
-struct mtd_fake *mtd_fake_new_on(struct kunit *test, struct device *parent,
-				 const struct mtd_fake_entry *entry)
-{
-	struct mtd_fake *fake;
-
-	/* Not the test's memory: callbacks that do not end may use it. */
-	fake = kzalloc_obj(*fake);
-	KUNIT_ASSERT_NOT_NULL(test, fake);
-
-	fake->mtd = kzalloc_obj(*fake->mtd);
-	if (!fake->mtd) {
-		kfree(fake);
-		KUNIT_FAIL_AND_ABORT(test, "out of memory");
+	WRITE_ONCE(fake->stop, true);
+	complete_all(&fake->release);
+	for (i = 0; i < fake->nr_threads; i++) {
+		if (!mtd_fake_end(&fake->threads[i])) {
+			KUNIT_FAIL(fake->test, "a thread does not end; leaked");
+			return;
+		}
 	}
 
-	fake->test = test;
-	fake->name = "mtd-fake";
-	fake->parent = parent;
-	memset(fake->index, -1, sizeof(fake->index));
-	fake->entry = entry;
-	init_completion(&fake->entered);
-	init_completion(&fake->release);
-	mtd_fake_init(fake);
-
-	return fake;
+	if (fake->registered)
+		mtd_fake_unregister(fake, NULL);
+	KUNIT_EXPECT_EQ(fake->test, 0, atomic_read(&fake->late));
+	KUNIT_EXPECT_EQ(fake->test, 0, atomic_read(&fake->bad));
+	KUNIT_EXPECT_FALSE(fake->test, fake->timed_out);
+	kfree(fake->mtd);
+	kfree(fake);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_new_on);
 
-struct mtd_fake *mtd_fake_new(struct kunit *test, const struct mtd_fake_entry *entry)
+static void mtd_fake_alloc(struct mtd_fake *fake)
+{
+	fake->mtd = kzalloc_obj(*fake->mtd, GFP_KERNEL | __GFP_NOFAIL);
+	mtd_fake_init(fake);
+}
+
+struct mtd_fake *mtd_fake_new(struct kunit *test,
+			      const struct mtd_fake_entry *entry)
 {
 	struct device *parent = kunit_device_register(test, "mtd-fake");
 	struct mtd_fake *fake;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
-	fake = mtd_fake_new_on(test, parent, entry);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, mtd_fake_cleanup, fake));
+
+	/* Not the test's memory: callbacks that do not end may use it */
+	fake = kzalloc_obj(*fake);
+	KUNIT_ASSERT_NOT_NULL(test, fake);
+	fake->test = test;
+	fake->parent = parent;
+	fake->entry = entry;
+	fake->block = -1;
+	fake->fail = -1;
+	fake->releases = -1;
+	/* Callbacks may be called before it is registered */
+	fake->live = true;
+	init_completion(&fake->entered);
+	init_completion(&fake->release);
+	mtd_fake_alloc(fake);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   mtd_fake_cleanup,
+							   fake));
 
 	return fake;
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_new);
 
 int mtd_fake_register(struct mtd_fake *fake, bool parts)
 {
+	static const struct mtd_partition ab[] = {
+		{ .name = "fake-a", .size = MTD_FAKE_SIZE / 2 },
+		{ .name = "fake-b", .size = MTD_FAKE_SIZE / 2,
+		  .offset = MTD_FAKE_SIZE / 2 },
+	};
+	static const char * const none[] = { NULL };
 	int ret;
 
-	/* From here on, calls are in time (again). */
-	WRITE_ONCE(fake->gone, false);
-	ret = mtd_device_register(fake->mtd, parts ? mtd_fake_parts : NULL,
-				  parts ? ARRAY_SIZE(mtd_fake_parts) : 0);
-	WRITE_ONCE(fake->gone, !!ret);
+	if (!fake->mtd)
+		mtd_fake_alloc(fake);
+
+	WRITE_ONCE(fake->live, true);
+	ret = mtd_device_parse_register(fake->mtd, fake->types ?: none, NULL,
+					parts ? ab : NULL,
+					parts ? ARRAY_SIZE(ab) : 0);
+	WRITE_ONCE(fake->live, !ret);
 	WRITE_ONCE(fake->registered, !ret);
 
 	return ret;
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_register);
 
 int mtd_fake_unregister(struct mtd_fake *fake, struct mtd_info *mtd)
 {
@@ -777,63 +499,37 @@ int mtd_fake_unregister(struct mtd_fake *fake, struct mtd_info *mtd)
 
 	WRITE_ONCE(fake->registered, false);
 	ret = mtd_device_unregister(fake->mtd);
-	WRITE_ONCE(fake->gone, true);
-	if (!fake->keep) {
+	WRITE_ONCE(fake->live, false);
+	/* If it has not waited that is seen, and other tests can run */
+	if (!fake->keep && !atomic_read(&fake->running)) {
 		kfree(fake->mtd);
 		fake->mtd = NULL;
 	}
 
 	return ret;
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_unregister);
 
-bool mtd_fake_free(struct mtd_fake *fake)
+static void mtd_fake_put_action(void *mtd)
 {
-	bool ended = true;
-	unsigned int i;
-
-	WRITE_ONCE(fake->stop, true);
-	complete_all(&fake->release);
-	for (i = 0; i < fake->nr_threads; i++)
-		if (!mtd_fake_join(&fake->threads[i]))
-			ended = false;
-
-	if (!ended)
-		return false;
-
-	if (fake->registered)
-		mtd_fake_unregister(fake, NULL);
-	kfree(fake->mtd);
-	kfree(fake);
-
-	return true;
+	put_mtd_device(mtd);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_free);
 
-void mtd_fake_block(struct mtd_fake *fake, enum mtd_fake_call call)
+struct mtd_info *mtd_fake_get(struct kunit *test, const char *name)
 {
-	reinit_completion(&fake->entered);
-	reinit_completion(&fake->release);
-	set_bit(call, &fake->block);
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_block);
+	struct mtd_info *mtd = get_mtd_device_nm(name);
 
-bool mtd_fake_wait_entered(struct mtd_fake *fake)
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mtd);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, mtd_fake_put_action,
+						  mtd));
+
+	return mtd;
+}
+
+void mtd_fake_put(struct kunit *test, struct mtd_info *mtd)
 {
-	return wait_for_completion_timeout(&fake->entered, MTD_FAKE_TIMEOUT);
+	kunit_release_action(test, mtd_fake_put_action, mtd);
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_wait_entered);
-
-unsigned int mtd_fake_total(struct mtd_fake *fake)
-{
-	unsigned int i, sum = 0;
-
-	for (i = 0; i < MTD_FAKE_CALLS; i++)
-		sum += atomic_read(&fake->calls[i]);
-
-	return sum;
-}
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_total);
 
 static int mtd_fake_thread_fn(void *data)
 {
@@ -853,8 +549,8 @@ mtd_fake_start(struct mtd_fake *fake,
 	struct mtd_fake_thread *thread = &fake->threads[fake->nr_threads];
 	struct task_struct *task;
 
-	if (fake->nr_threads == ARRAY_SIZE(fake->threads))
-		return NULL;
+	KUNIT_ASSERT_LT(fake->test, fake->nr_threads,
+			ARRAY_SIZE(fake->threads));
 
 	thread->fake = fake;
 	thread->fn = fn;
@@ -862,8 +558,7 @@ mtd_fake_start(struct mtd_fake *fake,
 	init_completion(&thread->done);
 	task = kthread_create(mtd_fake_thread_fn, thread, "mtd-fake/%u",
 			      fake->nr_threads);
-	if (IS_ERR(task))
-		return NULL;
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(fake->test, task);
 
 	thread->task = get_task_struct(task);
 	fake->nr_threads++;
@@ -871,21 +566,54 @@ mtd_fake_start(struct mtd_fake *fake,
 
 	return thread;
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_start);
 
-bool mtd_fake_join(struct mtd_fake_thread *thread)
+struct mtd_fake_thread *
+mtd_fake_start_op(struct mtd_fake *fake, unsigned int call,
+		  int (*fn)(struct mtd_fake *fake, struct mtd_info *mtd),
+		  struct mtd_info *mtd)
 {
-	if (!thread->task)
-		return true;
-	if (!wait_for_completion_timeout(&thread->done, MTD_FAKE_TIMEOUT))
-		return false;
+	struct mtd_fake_thread *thread;
 
-	kthread_stop_put(thread->task);
-	thread->task = NULL;
+	WRITE_ONCE(fake->block, call);
+	thread = mtd_fake_start(fake, fn, mtd);
+	KUNIT_ASSERT_NE_MSG(fake->test, 0,
+			    wait_for_completion_timeout(&fake->entered,
+							MTD_FAKE_TIMEOUT),
+			    "the callback is not called");
 
-	return true;
+	return thread;
 }
-EXPORT_SYMBOL_IF_KUNIT(mtd_fake_join);
 
-MODULE_DESCRIPTION("MTD without hardware for KUnit tests");
+struct mtd_fake_thread *mtd_fake_start_unregister(struct mtd_fake *fake)
+{
+	struct mtd_fake_thread *thread;
+
+	thread = mtd_fake_start(fake, mtd_fake_unregister, NULL);
+	KUNIT_EXPECT_EQ_MSG(fake->test, 0,
+			    wait_for_completion_timeout(&thread->done,
+							MTD_FAKE_MOMENT),
+			    "unregistering does not wait");
+
+	return thread;
+}
+
+int mtd_fake_join(struct mtd_fake *fake, struct mtd_fake_thread *thread)
+{
+	KUNIT_ASSERT_TRUE_MSG(fake->test, mtd_fake_end(thread),
+			      "%ps does not end", thread->fn);
+
+	return thread->ret;
+}
+
+void mtd_fake_finish(struct mtd_fake *fake, struct mtd_fake_thread *op,
+		     int ret, struct mtd_fake_thread *unregister)
+{
+	complete(&fake->release);
+	KUNIT_EXPECT_EQ(fake->test, ret, mtd_fake_join(fake, op));
+	KUNIT_EXPECT_EQ(fake->test, 0, mtd_fake_join(fake, unregister));
+	KUNIT_EXPECT_EQ(fake->test, atomic_read(&fake->gets),
+			atomic_read(&fake->puts));
+}
+
+MODULE_DESCRIPTION("KUnit tests for unregistering MTDs");
 MODULE_LICENSE("GPL");

@@ -2,87 +2,62 @@
 /*
  * An MTD without hardware, for KUnit tests of the MTD core
  *
- * Each of its callbacks can be made to block. This uses nothing but the API that
- * drivers use.
+ * Each of its callbacks can be made to block. This uses nothing but the API
+ * that drivers and users of flash have.
  */
 
 #ifndef __MTD_FAKE_H
 #define __MTD_FAKE_H
 
 #include <linux/atomic.h>
-#include <linux/bits.h>
 #include <linux/completion.h>
-#include <linux/kthread.h>
 #include <linux/mtd/mtd.h>
 
 struct kunit;
 struct mtd_fake;
 
-/* Callbacks of the driver */
-enum mtd_fake_call {
-	MTD_FAKE_READ,
-	MTD_FAKE_WRITE,
-	MTD_FAKE_PANIC_WRITE,
-	MTD_FAKE_READ_OOB,
-	MTD_FAKE_WRITE_OOB,
-	MTD_FAKE_WRITEV,
-	MTD_FAKE_ERASE,
-	MTD_FAKE_POINT,
-	MTD_FAKE_UNPOINT,
-	MTD_FAKE_SYNC,
-	MTD_FAKE_LOCK,
-	MTD_FAKE_UNLOCK,
-	MTD_FAKE_IS_LOCKED,
-	MTD_FAKE_ISRESERVED,
-	MTD_FAKE_ISBAD,
-	MTD_FAKE_MARKBAD,
-	MTD_FAKE_MAX_BAD,
-	MTD_FAKE_FACT_INFO,
-	MTD_FAKE_FACT_READ,
-	MTD_FAKE_USER_INFO,
-	MTD_FAKE_USER_READ,
-	MTD_FAKE_USER_WRITE,
-	MTD_FAKE_USER_LOCK,
-	MTD_FAKE_USER_ERASE,
-	MTD_FAKE_OOB_ECC,
-	MTD_FAKE_OOB_FREE,
-	MTD_FAKE_PAIRING_INFO,
-	MTD_FAKE_PAIRING_WUNIT,
-	MTD_FAKE_SUSPEND,
-	MTD_FAKE_RESUME,
-	MTD_FAKE_CALLS,
-};
-
 #define MTD_FAKE_LEN		16
 #define MTD_FAKE_ERASESIZE	4096
-#define MTD_FAKE_SIZE		(16 * MTD_FAKE_ERASESIZE)
-
-#define MTD_FAKE_PARTS		2
+#define MTD_FAKE_SIZE		(8 * MTD_FAKE_ERASESIZE)
 
 /* Nothing that a test waits for takes as long */
 #define MTD_FAKE_TIMEOUT	(10 * HZ)
 
+/* How long something is watched that must not happen */
+#define MTD_FAKE_MOMENT		(HZ / 20 ?: 1)
+
+/* Callbacks are numbered as they stand in struct mtd_info */
+#define MTD_FAKE_NR(_cb)						\
+	((offsetof(struct mtd_info, _cb) -				\
+	  offsetof(struct mtd_info, _erase)) / sizeof(void *))
+
+/* Those that do not stand there come behind */
+enum {
+	MTD_FAKE_IN_MTD = MTD_FAKE_NR(_put_device) + 1,
+	MTD_FAKE_OOB_ECC = MTD_FAKE_IN_MTD,
+	MTD_FAKE_OOB_FREE,
+	MTD_FAKE_PAIRING_INFO,
+	MTD_FAKE_PAIRING_WUNIT,
+	MTD_FAKE_CALLS,
+};
+
 /**
  * struct mtd_fake_entry - a way into the driver
  * @name: for messages
- * @run: call it on a master or on a partition
- * @ok: what @run returns while the MTD is registered
- * @refused: what @run returns when it has been unregistered
- * @dead: what @run returns when @call fails because the hardware is gone
- * @call: the callback that it ends in
- * @short_point: the driver maps less than it is asked for
+ * @run: call it
+ * @call: the first callback that it ends in
+ * @refused: what @run returns when the MTD has been unregistered
+ * @waited: what @run returns if the MTD is unregistered during @call
  * @oob: the driver has _read_oob() and _write_oob()
  * @no_writev: it does not have _writev()
  * @no_wait: unregistering does not wait for it
  */
 struct mtd_fake_entry {
 	const char *name;
-	int (*run)(struct mtd_fake *fake, struct mtd_info *mtd);
-	int ok;
+	int (*run)(struct mtd_info *mtd);
+	unsigned int call;
 	int refused;
-	int dead;
-	enum mtd_fake_call call;
-	bool short_point;
+	int waited;
 	bool oob;
 	bool no_writev;
 	bool no_wait;
@@ -103,51 +78,54 @@ struct mtd_fake_thread {
 /**
  * struct mtd_fake - a fake MTD
  * @test: the test it belongs to
- * @name: its name; those of partitions are in mtd_fake_parts
  * @parent: the device that is its parent
- * @mtd: memory of the driver
- * @index: numbers of its devices, -1 for none; set by tests that need them
- * @keep: do not free @mtd when it has been unregistered
+ * @mtd: memory of the driver, freed when unregistering returns
+ * @keep: do not free @mtd then
  * @entry: what it is made for, or NULL
+ * @types: names of partition parsers
  * @calls: how often each callback was called
  * @gets: what _get_device() has given out
  * @puts: what _put_device() has got back
+ * @running: how many callbacks run
  * @late: callbacks that ran when unregistering had returned
- * @registered: it has been registered, and unregistering has not begun
- * @gone: unregistering has returned
+ * @live: registering has begun, and unregistering has not returned
+ * @registered: registering has returned, and unregistering has not begun
  * @timed_out: a callback that blocks was not released
- * @block: mask of callbacks that block next time
- * @fail: mask of callbacks that answer -EIO
- * @inside: what callbacks that block do when they go on
- * @get_error: what _get_device() returns
+ * @block: callback that blocks next time
+ * @fail: callback that fails
+ * @error: the error, also of _get_device()
+ * @releases: callback that lets the one that blocks go on
+ * @inside: what a callback that blocks does when it goes on
+ * @otp: how much OTP memory it has
  * @entered: a callback blocks
- * @release: lets callbacks that block go on
+ * @release: lets it go on
  * @jitter: callbacks take a random time
  * @stop: the test tells its threads to end
  * @bad: unexpected results in such threads
  * @threads: helpers of the test
  * @nr_threads: how many
- * @buf: for data
  */
 struct mtd_fake {
 	struct kunit *test;
-	const char *name;
 	struct device *parent;
 	struct mtd_info *mtd;
-	int index[MTD_FAKE_PARTS];
 	bool keep;
 	const struct mtd_fake_entry *entry;
+	const char * const *types;
 	atomic_t calls[MTD_FAKE_CALLS];
 	atomic_t gets;
 	atomic_t puts;
+	atomic_t running;
 	atomic_t late;
+	bool live;
 	bool registered;
-	bool gone;
 	bool timed_out;
-	unsigned long block;
-	unsigned long fail;
-	int (*inside)(struct mtd_fake *fake, struct mtd_info *mtd);
-	int get_error;
+	int block;
+	int fail;
+	int error;
+	int releases;
+	int (*inside)(struct mtd_fake *fake);
+	unsigned int otp;
 	struct completion entered;
 	struct completion release;
 	bool jitter;
@@ -155,49 +133,50 @@ struct mtd_fake {
 	atomic_t bad;
 	struct mtd_fake_thread threads[8];
 	unsigned int nr_threads;
-	u8 buf[MTD_FAKE_LEN];
 };
 
-extern const struct mtd_partition mtd_fake_parts[MTD_FAKE_PARTS];
+/* Not registered yet; never NULL */
+struct mtd_fake *mtd_fake_new(struct kunit *test,
+			      const struct mtd_fake_entry *entry);
 
-/* A fake MTD as @entry wants it, not registered; never NULL */
-struct mtd_fake *mtd_fake_new(struct kunit *test, const struct mtd_fake_entry *entry);
-struct mtd_fake *mtd_fake_new_on(struct kunit *test, struct device *parent,
-				 const struct mtd_fake_entry *entry);
-
-/* Register it, with or without partitions */
+/* Register it as "fake", or as two partitions "fake-a" and "fake-b" */
 int mtd_fake_register(struct mtd_fake *fake, bool parts);
 
-/* What the remove callback of a driver does; may be the function of a thread */
+/* What the driver does in its remove(); may be what a thread does */
 int mtd_fake_unregister(struct mtd_fake *fake, struct mtd_info *mtd);
 
-/* Release all and stop all; false if something does not end, and is leaked */
-bool mtd_fake_free(struct mtd_fake *fake);
+/* A handle, put when the test ends unless mtd_fake_put() does that before */
+struct mtd_info *mtd_fake_get(struct kunit *test, const char *name);
+void mtd_fake_put(struct kunit *test, struct mtd_info *mtd);
 
-/* Make the next call of a callback block, and wait for that to happen */
-void mtd_fake_block(struct mtd_fake *fake, enum mtd_fake_call call);
-bool mtd_fake_wait_entered(struct mtd_fake *fake);
+/* What a thread may do */
+int mtd_fake_run(struct mtd_fake *fake, struct mtd_info *mtd);
+int mtd_fake_read(struct mtd_fake *fake, struct mtd_info *mtd);
+int mtd_fake_lock(struct mtd_fake *fake, struct mtd_info *mtd);
 
-/* Sum of all callbacks */
-unsigned int mtd_fake_total(struct mtd_fake *fake);
+/* Start @fn, which is to block in @call; wait until it does */
+struct mtd_fake_thread *
+mtd_fake_start_op(struct mtd_fake *fake, unsigned int call,
+		  int (*fn)(struct mtd_fake *fake, struct mtd_info *mtd),
+		  struct mtd_info *mtd);
 
-/* Helper threads; mtd_fake_join() is false if the thread does not end */
+/* Start unregistering, and see that it waits */
+struct mtd_fake_thread *mtd_fake_start_unregister(struct mtd_fake *fake);
+
 struct mtd_fake_thread *
 mtd_fake_start(struct mtd_fake *fake,
 	       int (*fn)(struct mtd_fake *fake, struct mtd_info *mtd),
 	       struct mtd_info *mtd);
-bool mtd_fake_join(struct mtd_fake_thread *thread);
 
-/* All entries, or those that unregistering waits for, as parameters of a test */
-const void *mtd_fake_gen_params(struct kunit *test, const void *prev, char *desc);
-const void *mtd_fake_gen_wait_params(struct kunit *test, const void *prev, char *desc);
+/* Wait for a thread, and return what it returned */
+int mtd_fake_join(struct mtd_fake *fake, struct mtd_fake_thread *thread);
 
-int mtd_fake_run_read(struct mtd_fake *fake, struct mtd_info *mtd);
-int mtd_fake_run_write(struct mtd_fake *fake, struct mtd_info *mtd);
-int mtd_fake_run_erase(struct mtd_fake *fake, struct mtd_info *mtd);
-int mtd_fake_run_unmapped_area(struct mtd_fake *fake, struct mtd_info *mtd);
+/* Let the operation go on, and see that both end */
+void mtd_fake_finish(struct mtd_fake *fake, struct mtd_fake_thread *op,
+		     int ret, struct mtd_fake_thread *unregister);
 
-/* Run all entries until it is told to stop */
-int mtd_fake_hammer(struct mtd_fake *fake, struct mtd_info *mtd);
+/* mtd_fake_entries as parameters of a test */
+const void *mtd_fake_gen_params(struct kunit *test, const void *prev,
+				char *desc);
 
 #endif /* __MTD_FAKE_H */

@@ -397,7 +397,7 @@ static bool match_first(struct search *search, const char *name)
 	struct mtd *mtd = search->mtd;
 	char dir[PATH_MAX];
 
-	if (!is_mtd_name(name) || (only && strcmp(only, name)))
+	if (!is_mtd_name(name) || strcmp(only, name))
 		return false;
 	snprintf(dir, sizeof(dir), "/sys/class/mtd/%s", name);
 	set_name(mtd, name);
@@ -426,14 +426,14 @@ struct mtd *mtd_find(void)
 
 	/* Complains about a wrong setting before anything is skipped. */
 	levels_wanted();
+	if (!only)
+		ksft_exit_skip("MTD_TEST_DEVICE is not set\n");
 	if (geteuid())
 		ksft_exit_skip("only root can unbind drivers\n");
 	if (!each_name("/sys/class/mtd", match_first, &search)) {
 		if (*search.first)
-			ksft_exit_skip("no MTD can be unbound; %s\n", search.first);
-		if (only)
-			ksft_exit_skip("there is no %s\n", only);
-		ksft_exit_skip("there is no MTD\n");
+			ksft_exit_skip("it cannot be unbound; %s\n", search.first);
+		ksft_exit_skip("there is no %s\n", only);
 	}
 	ksft_print_msg("%s: %s, %llu bytes\n", mtd->name, mtd->label,
 		       (unsigned long long)mtd->size);

@@ -5,10 +5,10 @@
  * with a time limit; binding them again however the test ends.
  *
  * No driver and no device name is built in.  Settings come from the
- * environment; all of them have defaults that suit a real board:
+ * environment:
  *
- * MTD_TEST_DEVICE      the MTD, like mtd0 (default: the first that nobody uses
- *                      and whose driver can be unbound)
+ * MTD_TEST_DEVICE      the MTD that may be unbound, like mtd0. Without it, the
+ *                      tests are skipped.
  * MTD_TEST_TARGET      what to unbind, flash or controller (default: first the
  *                      one, then the other)
  * MTD_TEST_LIMIT_MS    how long an unbind or a bind may take (default: 20000)
