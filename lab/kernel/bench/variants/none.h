@@ -16,4 +16,3 @@ static inline void lab_gate_leave(struct lab_gate *gate, lab_token_t token) { }
 static inline void lab_gate_close(struct lab_gate *gate) { }
 static inline void lab_gate_destroy(struct lab_gate *gate) { }
 
-#define lab_mtd_synchronize_rcu()	do { } while (0)

@@ -45,15 +45,6 @@ static inline void lab_gate_leave(struct lab_gate *gate, lab_token_t token)
 			  "all-expedited" }
 extern int lab_gate_drain;
 
-static inline void lab_mtd_synchronize_rcu(void)
-{
-	if (lab_gate_drain == 4)
-		synchronize_rcu_expedited();
-	else
-		synchronize_rcu();
-}
-#define lab_mtd_synchronize_rcu lab_mtd_synchronize_rcu
-
 static inline void lab_gate_close(struct lab_gate *gate)
 {
 	struct rcu_synchronize rs;
