@@ -97,9 +97,13 @@ const VARIANT_HEADER: &str = "include/linux/lab_gate_variant.h";
 const NONE: &str = "none";
 
 /// What the tables show of operations, in order, and how they call them.
-const OPERATIONS: [(&str, &str); 5] = [
+const OPERATIONS: [(&str, &str); 9] = [
     ("exec_op", "null op"),
     ("supports_op", "supports_op"),
+    ("spi_sync_0", "spi_sync 0 B"),
+    ("spi_sync_4", "4 B"),
+    ("spi_sync_64", "64 B"),
+    ("spi_async_4", "spi_async 4 B"),
     ("mtd_read_1", "mtd_read 1 B"),
     ("mtd_read_4096", "mtd_read 4 KiB"),
     ("flash_read_4096", "flash 4 KiB"),
@@ -607,11 +611,11 @@ fn print(results: &Results) -> String {
         "\n\nNanoseconds per operation (UML), one thread (quickest batch) / two at once (median):\n",
     );
     let mut header = vec!["variant".to_owned()];
-    header.extend(operations().take(4).map(|(_, title)| (*title).to_owned()));
+    header.extend(operations().take(8).map(|(_, title)| (*title).to_owned()));
     let mut table = ui::grid(header);
     for row in &results.rows {
         let mut cells = vec![row.variant.clone()];
-        cells.extend(operations().take(4).map(|(op, _)| {
+        cells.extend(operations().take(8).map(|(op, _)| {
             let times = row.time.get(*op);
             // The quickest batch of two may be one in which they took turns.
             let of = |threads: u64, pick: fn(&Spread) -> u64| {

@@ -150,7 +150,7 @@ static struct fake *to_fake(struct spi_controller *ctlr)
 	return *(struct fake **)spi_controller_get_devdata(ctlr);
 }
 
-/* The memory of the test outlives the controller: who comes late is counted. */
+/* The memory of the test outlives the controller: late calls are counted. */
 static int fake_called(struct spi_controller *ctlr, enum fake_call call)
 {
 	struct fake *fake = to_fake(ctlr);
@@ -184,27 +184,53 @@ static int fake_exec_op(struct spi_mem *mem, const struct spi_mem_op *op)
 	return fake_called(mem->spi->controller, EXEC_OP);
 }
 
-#define FAKE(_type, _name, _call, _ctlr, ...)			\
-	static _type fake_##_name(__VA_ARGS__)			\
-	{							\
-		return (_type)fake_called(_ctlr, _call);	\
-	}
+static int fake_adjust_op_size(struct spi_mem *mem, struct spi_mem_op *op)
+{
+	return fake_called(mem->spi->controller, ADJUST_OP_SIZE);
+}
 
-FAKE(int, adjust_op_size, ADJUST_OP_SIZE, mem->spi->controller,
-     struct spi_mem *mem, struct spi_mem_op *op)
-FAKE(int, dirmap_create, DIRMAP_CREATE, desc->mem->spi->controller,
-     struct spi_mem_dirmap_desc *desc)
-FAKE(void, dirmap_destroy, DIRMAP_DESTROY, desc->mem->spi->controller,
-     struct spi_mem_dirmap_desc *desc)
-FAKE(int, poll_status, POLL_STATUS, mem->spi->controller, struct spi_mem *mem,
-     const struct spi_mem_op *op, u16 mask, u16 match, unsigned long delay_us,
-     unsigned long rate_us, unsigned long timeout_ms)
-FAKE(int, setup, SETUP, spi->controller, struct spi_device *spi)
-FAKE(void, cleanup, CLEANUP, spi->controller, struct spi_device *spi)
-FAKE(int, optimize, OPTIMIZE, msg->spi->controller, struct spi_message *msg)
-FAKE(int, unoptimize, UNOPTIMIZE, msg->spi->controller, struct spi_message *msg)
-FAKE(void, handle_err, HANDLE_ERR, ctlr, struct spi_controller *ctlr,
-     struct spi_message *msg)
+static int fake_dirmap_create(struct spi_mem_dirmap_desc *desc)
+{
+	return fake_called(desc->mem->spi->controller, DIRMAP_CREATE);
+}
+
+static void fake_dirmap_destroy(struct spi_mem_dirmap_desc *desc)
+{
+	fake_called(desc->mem->spi->controller, DIRMAP_DESTROY);
+}
+
+static int fake_poll_status(struct spi_mem *mem, const struct spi_mem_op *op,
+			    u16 mask, u16 match, unsigned long delay_us,
+			    unsigned long rate_us, unsigned long timeout_ms)
+{
+	return fake_called(mem->spi->controller, POLL_STATUS);
+}
+
+static int fake_setup(struct spi_device *spi)
+{
+	return fake_called(spi->controller, SETUP);
+}
+
+static void fake_cleanup(struct spi_device *spi)
+{
+	fake_called(spi->controller, CLEANUP);
+}
+
+static int fake_optimize(struct spi_message *msg)
+{
+	return fake_called(msg->spi->controller, OPTIMIZE);
+}
+
+static int fake_unoptimize(struct spi_message *msg)
+{
+	return fake_called(msg->spi->controller, UNOPTIMIZE);
+}
+
+static void fake_handle_err(struct spi_controller *ctlr,
+			    struct spi_message *msg)
+{
+	fake_called(ctlr, HANDLE_ERR);
+}
 
 static bool fake_supports_op(struct spi_mem *mem, const struct spi_mem_op *op)
 {
@@ -300,7 +326,7 @@ static long fake_async(struct fake *fake)
 
 	if (!m)
 		return -ENOMEM;
-	/* -EBUSY: somebody else has locked the bus. */
+	/* -EBUSY: another thread has locked the bus. */
 	while ((ret = spi_async(fake->spi, fake_msg_init(fake, m))) == -EBUSY)
 		cond_resched();
 	if (!ret) {
@@ -340,7 +366,7 @@ static long fake_dirmap(struct fake *fake, enum fake_way way)
 	return 0;
 }
 
-/* Add another device, as somebody would who has just found the controller */
+/* Add another device, as a caller does that has just found the controller */
 static long fake_add(struct fake *fake)
 {
 	struct device *dev = &fake->ctlr->dev;
@@ -553,7 +579,7 @@ static void fake_register(struct kunit *test, struct fake *fake)
 	WRITE_ONCE(fake->registered, true);
 	KUNIT_ASSERT_EQ(test, 0, spi_add_device(fake->spi));
 
-	/* Keep it, as a user would who does not hear that it goes. */
+	/* Keep it, as a user that is not told of its removal. */
 	get_device(&fake->spi->dev);
 }
 
@@ -599,7 +625,7 @@ static struct fake_thread *fake_unregister_blocked(struct fake *fake)
 	return thread;
 }
 
-/* Who is inside is waited for, and ends as if nothing had happened. */
+/* In-flight operations are waited for, and end as usual. */
 static void spi_unregister_waits(struct kunit *test)
 {
 	const struct fake_entry *entry = test->param_value;
@@ -618,7 +644,7 @@ static void spi_unregister_waits(struct kunit *test)
 			fake_calls(fake, entry->call) - before);
 }
 
-/* Who comes later is refused, and the driver is not called. */
+/* New callers are refused, and the driver is not called. */
 static void spi_unregister_refuses(struct kunit *test)
 {
 	const struct fake_entry *entry = test->param_value;
@@ -634,7 +660,7 @@ static void spi_unregister_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, total, atomic_read(&fake->total));
 }
 
-/* Nor is it called to give back what somebody kept for too long. */
+/* Nor is it called to give back an optimization that was kept for too long. */
 static void spi_unregister_unoptimize(struct kunit *test)
 {
 	struct fake *fake = fake_init(test, &fake_plain);
@@ -695,7 +721,7 @@ static void spi_unregister_fails_messages(struct kunit *test)
 	spi_unregister_test_queue(test, fake, DO_REMOVE);
 	fake = fake_init(test, &fake_plain);
 	spi_unregister_test_queue(test, fake, DO_UNREGISTER);
-	/* By somebody who still knows a device that was removed */
+	/* Sent to a device that was removed */
 	fake = fake_init(test, &fake_plain);
 	fake_do(fake, DO_REMOVE);
 	spi_unregister_test_queue(test, fake, DO_UNREGISTER);
@@ -732,7 +758,7 @@ static void spi_unregister_ends_target(struct kunit *test)
 	spi_unregister_test_abort(test, DO_ASYNC, &fake_core_waits);
 }
 
-/* Somebody else removes the device: who unregisters waits for that. */
+/* A removal under way is waited for. */
 static void spi_unregister_test_removal(struct kunit *test,
 					unsigned long action)
 {
@@ -761,7 +787,7 @@ static void spi_unregister_waits_removal(struct kunit *test)
 	spi_unregister_test_removal(test, BUS_NOTIFY_UNBIND_DRIVER);
 }
 
-/* Who adds a device is refused at once: unregistering may wait for him. */
+/* New devices are refused at once: unregistering may wait for that task. */
 static void spi_unregister_test_add(struct kunit *test,
 				    const struct fake_entry *entry)
 {

@@ -35,7 +35,7 @@
 #include "insn_count.h"
 
 /* A stock tree has neither the gates nor their variants. */
-#if __has_include("../spi/tests/spi-fake.h")
+#if __has_include("../spi/tests/spi-unregister-kunit.c")
 #include "../mtd/mtdcore.h"
 #define HAVE_GATES
 #endif
@@ -79,6 +79,8 @@ struct bench {
 	struct spi_mem mem;
 	struct mtd_info *ram;
 	struct mtd_info *flash;
+	/* On a controller with a queue, which transfers nothing. */
+	struct spi_device *message_spi;
 	/* One of each thread, as operations are written to. */
 	struct spi_mem_op op[2];
 	u8 *buf[2];
@@ -116,6 +118,59 @@ static noinline int run_supports_op(struct bench *b, int thread)
 	return !spi_mem_supports_op(&b->mem, &b->op[thread]);
 }
 
+static int null_transfer_one(struct spi_controller *ctlr, struct spi_device *spi,
+			     struct spi_transfer *xfer)
+{
+	return 0;
+}
+
+/* As spi_write() does it: message and transfer are set up for each call. */
+static int sync_message(struct bench *b, int thread, unsigned int len)
+{
+	struct spi_transfer xfer = { .tx_buf = b->buf[thread], .len = len };
+
+	return spi_sync_transfer(b->message_spi, &xfer, 1);
+}
+
+static noinline int run_spi_sync_0(struct bench *b, int thread)
+{
+	return sync_message(b, thread, 0);
+}
+
+static noinline int run_spi_sync_4(struct bench *b, int thread)
+{
+	return sync_message(b, thread, 4);
+}
+
+static noinline int run_spi_sync_64(struct bench *b, int thread)
+{
+	return sync_message(b, thread, 64);
+}
+
+static void async_complete(void *context)
+{
+	complete(context);
+}
+
+/* With the two switches to the worker and back. */
+static noinline int run_spi_async_4(struct bench *b, int thread)
+{
+	struct spi_transfer xfer = { .tx_buf = b->buf[thread], .len = 4 };
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct spi_message message;
+	int ret;
+
+	spi_message_init_with_transfers(&message, &xfer, 1);
+	message.complete = async_complete;
+	message.context = &done;
+	ret = spi_async(b->message_spi, &message);
+	if (ret)
+		return ret;
+	wait_for_completion(&done);
+
+	return message.status;
+}
+
 static int read_mtd(struct mtd_info *mtd, u8 *buf, size_t len)
 {
 	size_t retlen;
@@ -150,6 +205,10 @@ static const struct run runs[] = {
 	{ "known_10000", run_known, 101, 0 },
 	{ "exec_op", run_exec_op, SAMPLES, 20000 },
 	{ "supports_op", run_supports_op, SAMPLES, 20000 },
+	{ "spi_sync_0", run_spi_sync_0, SAMPLES, 20000 },
+	{ "spi_sync_4", run_spi_sync_4, SAMPLES, 20000 },
+	{ "spi_sync_64", run_spi_sync_64, SAMPLES, 20000 },
+	{ "spi_async_4", run_spi_async_4, SAMPLES, 5000 },
 	{ "mtd_read_1", run_read_1, SAMPLES, 20000 },
 	{ "mtd_read_4096", run_read_4096, SAMPLES, 5000 },
 	{ "flash_read_4096", run_flash_4096, 101, 0 },
@@ -313,13 +372,15 @@ static int take_time(void)
 
 /* Unregistering, with nobody inside. */
 
-static struct spi_controller *add_controller(void)
+static struct spi_controller *add_controller(bool queue)
 {
 	struct spi_controller *ctlr = spi_alloc_host(&parent->dev, 0);
 
 	if (!ctlr)
 		return NULL;
 	ctlr->mem_ops = &null_mem_ops;
+	if (queue)
+		ctlr->transfer_one = null_transfer_one;
 	ctlr->num_chipselect = 1;
 	ctlr->bus_num = -1;
 	if (spi_register_controller(ctlr)) {
@@ -416,7 +477,7 @@ static int time_unregister(const char *drain)
 	u64 start;
 
 	for (i = 0; i < CYCLES; i++) {
-		ctlr = add_controller();
+		ctlr = add_controller(false);
 		if (!ctlr)
 			return -ENOMEM;
 		mem.spi = add_device(ctlr);
@@ -504,6 +565,7 @@ static int weigh(void)
 
 static int set_up(void)
 {
+	struct spi_controller *ctlr;
 	int i;
 
 	parent = faux_device_create("gate-bench", NULL, NULL);
@@ -511,13 +573,19 @@ static int set_up(void)
 	bench.buf[1] = kzalloc(4096, GFP_KERNEL);
 	if (!parent || !bench.buf[0] || !bench.buf[1])
 		return -ENOMEM;
-	bench.ctlr = add_controller();
+	bench.ctlr = add_controller(false);
 	if (!bench.ctlr)
 		return -ENODEV;
 	bench.spi = add_device(bench.ctlr);
 	if (!bench.spi)
 		return -ENODEV;
 	bench.mem.spi = bench.spi;
+	ctlr = add_controller(true);
+	if (!ctlr)
+		return -ENODEV;
+	bench.message_spi = add_device(ctlr);
+	if (!bench.message_spi)
+		return -ENODEV;
 	/* A command alone: the least that the path can be asked for. */
 	for (i = 0; i < 2; i++)
 		bench.op[i] = (struct spi_mem_op)SPI_MEM_OP(SPI_MEM_OP_CMD(0x06, 1),
