@@ -365,7 +365,11 @@ impl Stale {
 
     fn gate_is_open(&self) -> bool {
         // SAFETY: There is a reference to it.
-        unsafe { core::ptr::read_volatile(&raw const (*(*self.raw.spi).controller).gate.open) }
+        let state = unsafe {
+            core::ptr::read_volatile(&raw const (*(*self.raw.spi).controller).gate.state)
+        };
+
+        state != bindings::spi_gate_SPI_GATE_CLOSED
     }
 }
 
