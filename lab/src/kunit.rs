@@ -21,6 +21,7 @@ use crate::process::{self, Running};
 use crate::series;
 use crate::toolchain::{Arch, Bind};
 
+mod maintainer;
 mod stock;
 
 /// Run KUnit tests in User-mode Linux, with KASAN on two CPUs
@@ -60,6 +61,11 @@ pub struct Args {
     /// Run the tests of a patch of lab/kernel/attempts/, on top of the series
     #[arg(long, value_name = "NAME", conflicts_with_all = ["stock", "filter"])]
     attempt: Option<String>,
+    /// Run the series' tests N times as a maintainer does: kunit.py, gcc, one CPU
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1",
+          conflicts_with_all = ["stock", "filter", "tree", "update", "attempt"],
+          value_parser = clap::value_parser!(u32).range(1..))]
+    kunit_py: Option<u32>,
 }
 
 /// The configuration of the series' tests, and the name of their list.
@@ -478,6 +484,15 @@ pub struct Summary {
     pub fail_as_listed: usize,
 }
 
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.fail_as_listed += other.fail_as_listed;
+    }
+}
+
 /// Prints what is not well and counts; `runs` are the lots, and `faults` theirs.
 fn report(runs: &[Ran], faults: &[String], outcomes: &[(String, Outcome)]) -> Summary {
     let mut summary = Summary::default();
@@ -711,14 +726,11 @@ fn run_all(lab: &Lab, args: &Args) -> Result<Summary> {
         let glob = args.filter.as_deref().unwrap_or_default();
         bail!("no test of lab/data/kunit/ matches {glob}");
     }
-    Ok(ran
-        .into_iter()
-        .fold(Summary::default(), |sum, one| Summary {
-            passed: sum.passed + one.passed,
-            failed: sum.failed + one.failed,
-            skipped: sum.skipped + one.skipped,
-            fail_as_listed: sum.fail_as_listed + one.fail_as_listed,
-        }))
+    let mut sum = Summary::default();
+    for summary in ran {
+        sum += summary;
+    }
+    Ok(sum)
 }
 
 /// Builds, runs and judges all tests.
@@ -729,8 +741,14 @@ pub fn all(lab: &Lab) -> Result<Summary> {
         update: false,
         stock: false,
         attempt: None,
+        kunit_py: None,
     };
     run_all(lab, &args)
+}
+
+/// Runs and judges those that a maintainer runs, once.
+pub fn as_maintainer(lab: &Lab) -> Result<Summary> {
+    maintainer::run(lab, 1)
 }
 
 /// The verb `kunit`.
@@ -741,9 +759,10 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     if args.stock {
         return stock::run(lab, args.filter.as_deref());
     }
-    let summary = match &args.attempt {
-        Some(name) => run_attempt(lab, name, &args)?,
-        None => run_all(lab, &args)?,
+    let summary = match (&args.attempt, args.kunit_py) {
+        (Some(name), _) => run_attempt(lab, name, &args)?,
+        (None, Some(times)) => maintainer::run(lab, times)?,
+        (None, None) => run_all(lab, &args)?,
     };
     println!(
         "kunit: {} passed, {} failed, {} skipped, {} fail as listed",

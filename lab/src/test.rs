@@ -64,10 +64,13 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
     let mut all = Count::default();
     type Part<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<(String, Count)>>);
     let one = |name: &str, count| vec![(name.to_owned(), count)];
-    let parts: [Part; 13] = [
+    let parts: [Part; 14] = [
         ("check", &|| Ok(checks(&check::all(lab)?))),
         ("unit tests", &|| Ok(one("unit tests", unit_tests(lab)?))),
         ("kunit", &|| run_kunit(lab)),
+        ("kunit.py", &|| {
+            Ok(one("kunit.py", counted(kunit::as_maintainer(lab)?)))
+        }),
         ("rust", &|| Ok(checks(&check::rust(lab, false)?))),
         ("compile-fail", &|| run_compile_fail(lab)),
         ("mutants", &|| run_mutants(lab)),
@@ -177,21 +180,22 @@ fn run_kunit(lab: &Lab) -> Result<Vec<(String, Count)>> {
     if !kunit::has_tests(&lab.paths)? {
         return Ok(Vec::new());
     }
-    let kunit::Summary {
-        passed,
-        failed,
-        skipped,
-        fail_as_listed,
-    } = kunit::all(lab)?;
-    if fail_as_listed > 0 {
-        println!("kunit: {fail_as_listed} more fail, as the list says, for bugs of others");
+    let summary = kunit::all(lab)?;
+    if summary.fail_as_listed > 0 {
+        println!(
+            "kunit: {} more fail, as the list says, for bugs of others",
+            summary.fail_as_listed
+        );
     }
-    let count = Count {
-        passed,
-        failed,
-        skipped,
-    };
-    Ok(vec![("kunit".to_owned(), count)])
+    Ok(vec![("kunit".to_owned(), counted(summary))])
+}
+
+fn counted(summary: kunit::Summary) -> Count {
+    Count {
+        passed: summary.passed,
+        failed: summary.failed,
+        skipped: summary.skipped,
+    }
 }
 
 /// Nothing as long as there are no cases.
