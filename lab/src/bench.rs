@@ -41,7 +41,7 @@ enum What {
     /// operation, counted in QEMU (arm64, Cortex-A72, -icount, two boots that must agree);
     /// time per operation with one and two threads in User-mode Linux, which runs
     /// natively; how long unregistering takes in both; memory. See
-    /// lab/kernel/bench/README.md.
+    /// docs/results/gates.md.
     ///
     /// Takes about a minute for each variant, four for those of SRCU, and fifteen more the
     /// first time, for two kernels. The machine should have nothing else to do. What was

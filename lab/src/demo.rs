@@ -29,7 +29,7 @@ const STOCK_ATTEMPTS: u32 = 3;
 /// Boots the stock kernel and the patched one in each scenario with each binding of
 /// the controller and prints a table. About 30 minutes at first, when toolchain and
 /// kernels are made, under 10 later, but more than an hour with `--machine all`. Writes out/demo.json, and console logs under
-/// out/boot/. Exit status 0 only if every stock row failed as defined in DESIGN.md and
+/// out/boot/. Exit status 0 only if every stock row failed as defined in docs/design.md and
 /// every patched row passed. Rows of machines that have nothing to test are skipped, and
 /// counted apart; exit status 4 when all were.
 #[derive(Clone, Debug, clap::Args)]

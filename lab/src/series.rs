@@ -49,7 +49,7 @@ const OWN_NAMES: &[&str] = &[
     ".gitignore",
     "Cargo.lock",
     "Cargo.toml",
-    "DESIGN.md",
+    "docs",
     "README.md",
     "backports",
     "lab",
