@@ -29,7 +29,7 @@
 
 #define MAX_LENGTH	(128 << 10)
 
-/* splitmix64, as lab/src/image.rs has it. */
+/* splitmix64, as lab/src/data/image.rs has it. */
 static uint64_t next(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15;

@@ -3,9 +3,10 @@
 
     python3 judge.py console.log
 
-Needs expected.json beside it, which says what ran. Passed is only a run in which every
-expected test is there, once, and passed; tests that need permission to write to the flash
-may be skipped, no others. The exit status is 0 if so, else 1.
+Needs expected.json beside it, which says what ran, and reports.txt, which says how kernel
+reports begin. Passed is only a run in which every expected test is there, once, and passed;
+tests that need permission to write to the flash may be skipped, no others. The exit status
+is 0 if so, else 1.
 """
 
 import json
@@ -20,13 +21,8 @@ RESULT = re.compile(r"^(ok|not ok) (\d+) ?-? ?([^#]*?)(?: # SKIP ?(.*))?$", re.I
 PLAN = re.compile(r"^1\.\.(\d+)(?: # SKIP ?(.*))?$", re.IGNORECASE)
 WHOLE = re.compile(r"^LAB: (control|final) (\S+) (\d+ [0-9a-f]{64})$")
 # How the kernel begins to report that something is wrong.
-REPORT = re.compile(
-    r"^(?:BUG: |BUG [\w-]+ \(|kernel BUG at |UBSAN: |watchdog: BUG: |WARNING: |refcount_t: "
-    r"|list_(?:add|del) corruption|DEBUG_LOCKS_WARN_ON|INFO: possible "
-    r"|INFO: (?:rcu_\w+ )?(?:detected|self-detected) |rcu: INFO: "
-    r"|INFO: task \S+ (?:is )?blocked |Unable to handle kernel |Internal error: "
-    r"|Oops: |Oops - |Bad mode in |Kernel panic)"
-)
+PATTERNS = pathlib.Path(__file__).with_name("reports.txt").read_text().split("\n")
+REPORT = re.compile("|".join(f"(?:{line})" for line in PATTERNS if line and line[0] != "#"))
 
 
 class Verdict:

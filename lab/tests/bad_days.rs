@@ -423,14 +423,11 @@ fn a_tree_that_is_no_kernel() -> Result<()> {
     let day = Day::new()?;
     fs::create_dir(day.path("empty"))?;
     let empty = day.path("empty").display().to_string();
-    day.lab(&["check", "--linux", &empty])?.failed(&[
-        &empty,
-        "is no kernel tree",
-        "--linux takes",
-    ])?;
+    day.lab(&["fits", &empty])?
+        .failed(&[&empty, "is no kernel tree", "--linux takes"])?;
     day.lab(&["tree", "--linux", "/nowhere"])?
         .failed(&["there is no kernel tree /nowhere"])?;
-    assert_eq!(day.cached("given"), [""; 0]);
+    assert_eq!(day.cached("local"), [""; 0]);
     Ok(())
 }
 
@@ -445,14 +442,14 @@ fn a_patch_that_does_not_apply() -> Result<()> {
     day.lab(&["tree", "--linux", &kernel])?
         .failed(&["patches/2-mtd/0001-spi-three.patch", "drivers/spi/spi.c:1"])?;
     assert!(!day.path("clone/linux").exists());
-    let said = day.lab(&["check", "--linux", &kernel])?;
+    let said = day.lab(&["fits", &kernel])?;
     assert_eq!(said.code, Some(1));
     assert!(
         said.out.contains("fails at drivers/spi/spi.c:1"),
         "{said:?}"
     );
     for wanted in [
-        "on 1.0.0-given-",
+        "on 1.0.0-local-",
         "1-fixes: 1 of 1 patches apply\n",
         "2-mtd: 0 of 1 patches apply; the last one fails\n",
     ] {
@@ -460,7 +457,7 @@ fn a_patch_that_does_not_apply() -> Result<()> {
     }
     // Repaired, it goes on.
     fs::write(&file, good)?;
-    day.lab(&["check", "--linux", &kernel])?.succeeded()?;
+    day.lab(&["fits", &kernel])?.succeeded()?;
     day.lab(&["tree", "--linux", &kernel])?.succeeded()?;
     let spi = fs::read_to_string(day.path("clone/linux/drivers/spi/spi.c"))?;
     assert_eq!(spi, "int patched;\nint two;\nint last;\n");
@@ -593,7 +590,7 @@ fn a_full_disk() -> Result<()> {
         let script = format!(
             "mount -t tmpfs -o {options} none \"$DAY/{place}\" || exit 77\n\
              \"$0\" tree --linux \"$DAY/kernel\"; code=$?\n\
-             ls \"$DAY/cache/cargo-lab\" | grep ^given- >&2\n\
+             ls \"$DAY/cache/cargo-lab\" | grep ^local- >&2\n\
              exit $code"
         );
         unshare.args(["--mount", "sh", "-c", &script]).arg(LAB);
@@ -601,12 +598,12 @@ fn a_full_disk() -> Result<()> {
     };
     let said = run("cache", "size=1g")?;
     said.failed(&["needs 3 GiB free in", "cargo-lab", "XDG_CACHE_HOME"])?;
-    assert!(!said.err.contains("given-"), "{said:?}");
+    assert!(!said.err.contains("local-"), "{said:?}");
     let said = run("cache", "size=8g,nr_inodes=60")?;
     let cache = day.path("cache/cargo-lab").display().to_string();
     said.failed(&["the disk is full", &cache, "make room", "XDG_CACHE_HOME"])?;
     // Only what is under a temporary name, which the next run removes.
-    let left = said.err.lines().filter(|line| line.starts_with("given-"));
+    let left = said.err.lines().filter(|line| line.starts_with("local-"));
     assert!(left.clone().all(|line| line.ends_with(".tmp")), "{said:?}");
     assert!(!day.path("clone/linux").exists());
     fs::create_dir_all(day.path("clone/out"))?;
@@ -618,7 +615,7 @@ fn a_full_disk() -> Result<()> {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(day.path("clone/linux/drivers/spi/spi.c").exists());
     let kernel = kernel.display().to_string();
-    day.lab(&["check", "--linux", &kernel])?.succeeded()
+    day.lab(&["fits", &kernel])?.succeeded()
 }
 
 #[test]
@@ -681,9 +678,9 @@ fn a_source_package_that_is_gone() -> Result<()> {
     ])?;
     // And the ways on that it names are some.
     let deb = day.package()?.display().to_string();
-    day.lab(&["check", "--linux", &deb])?.succeeded()?;
+    day.lab(&["fits", &deb])?.succeeded()?;
     let tarball = day.path("package/usr/src/linux-source-7.3.tar.xz");
-    day.lab(&["check", "--linux", &tarball.display().to_string()])?
+    day.lab(&["fits", &tarball.display().to_string()])?
         .succeeded()
 }
 
@@ -724,12 +721,12 @@ fn an_interrupted_and_an_endless_build() -> Result<()> {
     limited.extend(["--build-minutes", "0.02"]);
     day.lab(&limited)?
         .failed(&["longer than 1.2 s", "is kept", "--build-minutes"])?;
-    let objects = day.path("clone/out/given/build/patched-arm64-kasan/a.o");
+    let objects = day.path("clone/out/local/build/patched-arm64-kasan/a.o");
     assert_eq!(fs::read_to_string(&objects)?, "object\n");
-    let started = day.path("clone/out/given/build/patched-arm64-kasan/started");
+    let started = day.path("clone/out/local/build/patched-arm64-kasan/started");
     day.make(&format!("touch /build/started; sleep {}", long(2)))?;
     let lab = day.start(&build)?;
-    day.wait_for("clone/out/given/build/patched-arm64-kasan/started")?;
+    day.wait_for("clone/out/local/build/patched-arm64-kasan/started")?;
     interrupt(lab, long(2))?;
     assert!(!started.with_file_name("lab-stamp.json").exists());
     day.make(":")?;

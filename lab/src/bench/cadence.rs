@@ -1,5 +1,5 @@
-//! `cargo lab bench cadence`: what operations of a flash take through C's driver of the
-//! Cadence controller, and through Rust's.
+//! What operations of a flash take through C's driver of the Cadence controller, and
+//! through Rust's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,17 +9,17 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::{COUNTER, below, bench_file, counting, run_to_end};
-use crate::guest;
-use crate::image::write_whole;
-use crate::kernel::{self, Kernel, Lab};
-use crate::machine::{Compatible, Machine};
-use crate::measured::Measured;
-use crate::process;
-use crate::series;
-use crate::source::Source;
-use crate::toolchain::Bind;
-use crate::ui;
+use crate::base::files::write_whole;
+use crate::base::{interrupt, process, ui};
+use crate::bench::boot::{self, COUNTER, below, bench_file, counting, run_to_end};
+use crate::bench::measurement::Measured;
+use crate::build::kernel::Kernel;
+use crate::build::{kernels, layers};
+use crate::data::machine::{Compatible, Machine};
+use crate::lab::Lab;
+use crate::run::guest;
+use crate::source;
+use crate::toolchain::enter::Bind;
 
 /// Count the instructions of flash operations, through C's driver and through Rust's
 ///
@@ -40,13 +40,19 @@ pub struct Args {
     tree: bool,
 }
 
-const MACHINE: &str = super::MACHINE;
+const MACHINE: &str = boot::MACHINE;
+
 const CONFIG: &str = "arm64-bench-rust";
+
 const PROGRAM: &str = "drivers/misc/cadence_bench.c";
+
 const MODULE: &str = "cadence_bench";
+
 const BOOTS: usize = 2;
+
 /// More instructions than C's by this factor were aimed at, at most.
 const GOAL: f64 = 1.05;
+
 /// The medians of repeats may differ by so many instructions: of what goes on in the core,
 /// some takes 8 more or less after a timer interrupt. Boots have to be the same.
 const SLACK: u64 = 16;
@@ -62,6 +68,7 @@ const OPERATIONS: [(&str, &str); 8] = [
     ("write_4096", "write 4 KiB"),
     ("erase_65536", "erase 64 KiB"),
 ];
+
 /// Those that the aim is about.
 const AIMED_AT: [&str; 2] = ["read_4096", "write_4096"];
 
@@ -119,9 +126,9 @@ struct Results {
 
 /// The verb `bench cadence`.
 pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
-    let source = Source::ensure(&lab.paths, &lab.ui)?;
+    let source = source::ensure(&lab.paths, &lab.ui)?;
     let (dir, series) = below(lab, &source, args.tree)?;
-    let (tree, id) = series::checkout_bench(
+    let (tree, id) = layers::checkout_bench(
         &lab.paths,
         &lab.ui,
         &source,
@@ -132,7 +139,7 @@ pub fn run(lab: &Lab, args: Args) -> Result<ExitCode> {
             (COUNTER, bench_file(&lab.paths, "insn_count.h")?),
         ],
     )?;
-    let kernel = kernel::build_bench(lab, CONFIG, tree, id)?;
+    let kernel = kernels::build_bench(lab, CONFIG, tree, id)?;
     let dir = files(lab, &kernel)?;
     // The bindings of both drivers: what only Rust's demo runs is left out.
     let machine = Machine::load(&lab.paths, MACHINE, None)?;
@@ -198,7 +205,7 @@ fn measure(
     let words = format!("LAB_MODULES={},{MODULE}", driver.module);
     let mut boots = Vec::new();
     for boot in 0..BOOTS {
-        process::check_interrupted()?;
+        interrupt::check_interrupted()?;
         let mut qemu = counting(lab, machine, compatible, source, dir, &words)?;
         qemu.args(["-initrd", "/boot/bench/initramfs"]);
         let name = format!(
@@ -358,7 +365,7 @@ fn print(results: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measured;
+    use crate::bench::measurement;
 
     #[test]
     fn sections_are_told_apart() {
@@ -391,11 +398,11 @@ mod tests {
             console += &format!("GATEBENCH insn op={op} repeat=0 min=700 median=701 max=9000\n");
         }
         console += "GATEBENCH end result=0\n";
-        let measured = measured::parse(&console)?;
+        let measured = measurement::parse(&console)?;
         assert!(check(&measured, &DRIVERS[0]).is_ok());
         assert!(check(&measured, &DRIVERS[1]).is_err());
         let less = console.replace("op=write_256 ", "op=write_257 ");
-        assert!(check(&measured::parse(&less)?, &DRIVERS[0]).is_err());
+        assert!(check(&measurement::parse(&less)?, &DRIVERS[0]).is_err());
         Ok(())
     }
 
@@ -411,7 +418,7 @@ mod tests {
                 }
             }
             console += "GATEBENCH end result=0\n";
-            measured::parse(&console)
+            measurement::parse(&console)
         };
         let wrong = |first, second| -> Result<usize> {
             let (instructions, unsteady) = steady(&[boot(first)?, boot(second)?]);
