@@ -50,7 +50,7 @@ const USES: [(&str, &[&str]); 5] = [
         &["test", "kunit", "inside", "model", "compile-fail", "soak"],
     ),
     ("Hand out", &["board"]),
-    ("Measure", &["bench", "ab"]),
+    ("Measure", &["bench", "ab", "report"]),
 ];
 
 /// [`USES`], with the first line of each verb's help.
@@ -78,7 +78,7 @@ struct Everywhere {
     /// Only these series of patches/, and those that they need (2-mtd,3-spi)
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
     series: Vec<String>,
-    /// Whose compilers and QEMU
+    /// Compilers and QEMU of the lab's own root, or of this machine (host)
     #[arg(long, global = true, value_name = "WHOSE", default_value = "own")]
     toolchain: Whose,
     /// Stop a build that takes longer than this
@@ -99,6 +99,8 @@ enum Verb {
     Model(verbs::model::Args),
     Soak(verbs::soak::Args),
     Bench(verbs::bench::Args),
+    /// Make out/report.html of what was found out
+    Report,
     /// Make linux/, the kernel worktree, from patches/
     ///
     /// Makes linux/ with all series as commits on the branch `series`; the tag `base`
@@ -209,6 +211,7 @@ impl Cli {
             Verb::Model(args) => verbs::model::run(&open()?, args),
             Verb::Soak(args) => verbs::soak::run(&open()?, args),
             Verb::Bench(args) => verbs::bench::run(&open()?, args),
+            Verb::Report => verbs::report::run(&paths),
             Verb::Tree => worktree::tree(&paths, &ui).map(|()| ExitCode::SUCCESS),
             Verb::Export => export::export(&paths, &ui).map(|()| ExitCode::SUCCESS),
             Verb::Build(args) => verbs::build::run(&open()?, args),

@@ -11,6 +11,7 @@ pub mod kunit_stock;
 pub mod litmus;
 pub mod model;
 pub mod mutants;
+pub mod report;
 pub mod soak;
 pub mod suite;
 pub mod unregister_inside;

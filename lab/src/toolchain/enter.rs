@@ -36,9 +36,9 @@ const ENTER: &str = include_str!("enter.sh");
 /// Whose programs build and boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Whose {
-    /// A Debian root in the cache, made when it is not there
+    // A Debian root in the cache, made when it is not there.
     Own,
-    /// The machine's; what is missing is named
+    // The machine's; what is missing is named.
     Host,
 }
 

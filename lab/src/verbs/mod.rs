@@ -12,6 +12,7 @@ pub mod fits;
 pub mod inside;
 pub mod kunit;
 pub mod model;
+pub mod report;
 pub mod shell;
 pub mod soak;
 pub mod test;
