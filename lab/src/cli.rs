@@ -36,7 +36,8 @@ const TEMPLATE: &str = "\
 {about-with-newline}
 {usage-heading} {usage}
 
-{before-help}{options}
+{before-help}Options:
+{options}
 
 Results go to out/ in this clone; toolchain, kernel source and compiled objects to
 ~/.cache/cargo-lab (XDG_CACHE_HOME moves it). Deleting either costs only time.";
@@ -72,13 +73,13 @@ fn verbs_by_use() -> String {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every verb")]
 struct Everywhere {
-    /// Start from this kernel tree (git, directory, tarball, .deb), not from Debian's package
+    /// Start from this kernel tree, not from Debian's package
     #[arg(long, global = true, value_name = "PATH")]
     linux: Option<PathBuf>,
-    /// Only these series of patches/, and those that they need (2-mtd,3-spi)
+    /// Only these series, and those that they need (2-mtd,3-spi)
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
     series: Vec<String>,
-    /// Compilers and QEMU of the lab's own root, or of this machine (host)
+    /// Whose compilers and QEMU
     #[arg(long, global = true, value_name = "WHOSE", default_value = "own")]
     toolchain: Whose,
     /// Stop a build that takes longer than this
@@ -230,14 +231,16 @@ mod tests {
 
     #[test]
     fn help_has_every_verb_once_and_fits_one_screen() {
-        let mut cli = Cli::command();
+        let cli = Cli::command();
         let mut named: Vec<&str> = USES.iter().flat_map(|(_, names)| *names).copied().collect();
         let mut known: Vec<&str> = cli.get_subcommands().map(|it| it.get_name()).collect();
         named.sort_unstable();
         known.sort_unstable();
         assert_eq!(named, known);
-        for help in [cli.render_help(), cli.render_long_help()] {
-            let text = help.to_string();
+        for asked in ["-h", "--help"] {
+            let help = Cli::try_parse_from(["cargo lab", asked]).err();
+            let text = help.map(|it| it.to_string()).unwrap_or_default();
+            assert!(text.contains("Hand out:\n  board "), "{text}");
             assert!(text.lines().count() <= 40, "{text}");
             assert!(text.lines().all(|line| line.len() <= 100), "{text}");
         }

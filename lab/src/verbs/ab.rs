@@ -8,7 +8,7 @@ use crate::base::paths::Paths;
 use crate::lab::Lab;
 use crate::parts::compare_drivers::{self, Boot, Comparison, MACHINE};
 
-/// Compare C's and Rust's driver of one controller: the same operations, in one boot
+/// Compare C's and Rust's driver of one controller, in one boot
 ///
 /// A kernel with both drivers as modules is booted once for each binding. C's is loaded,
 /// then Rust's in its place, then each again: the first that is loaded gets the device.

@@ -8,7 +8,7 @@ use crate::bench::cadence;
 use crate::bench::gate::{self, GateArgs};
 use crate::lab::Lab;
 
-/// Measure
+/// Measure what the gates cost, and what C's driver and Rust's do
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

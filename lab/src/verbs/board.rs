@@ -14,7 +14,7 @@ use crate::run::guest;
 use crate::toolchain::arch::Arch;
 use crate::verbs::which::Which;
 
-/// Build what a real board needs to run the tests: kernel, device tree, initramfs, README
+/// Build what the owner of a real board needs to run the tests
 ///
 /// Writes out/board/NAME/ (with --stock, out/board/NAME-stock/): the kernel image, the
 /// board's device tree as the kernel has it, modules, an initramfs that runs the

@@ -14,7 +14,7 @@ use crate::lab::Lab;
 use crate::run::qemu::{Bench, Job};
 use crate::verbs::which::Which;
 
-/// Boot a kernel on an emulated machine, with a scenario or without, and show its console
+/// Boot a kernel on an emulated machine and show its console
 ///
 /// Takes under a minute when the kernel is built. Writes out/boot/. With a scenario
 /// the result is judged: a stock kernel is expected to fail, every other to pass. Exit

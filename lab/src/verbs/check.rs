@@ -8,7 +8,7 @@ use crate::check::all;
 use crate::lab::Lab;
 use crate::parts::kunit;
 
-/// Check the series and the lab without building anything; silent when all is well
+/// Check the series and the lab without building; silent when all is well
 ///
 /// The patches apply, each series also on nothing but those that it names; they are what
 /// `export` writes, have an Assisted-by, no Signed-off-by, and no "and" in their subjects

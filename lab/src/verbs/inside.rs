@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::lab::Lab;
 use crate::parts::unregister_inside::{self, Row};
 
-/// Unregister a controller, and an MTD, from inside an operation: lockdep must say so
+/// Unregister from inside an operation: lockdep must say so
 ///
 /// That is an error of a driver, which waits for itself for ever then. The gates tell
 /// lockdep before they wait (srcu_lock_sync()), and the boot is as it should be only if

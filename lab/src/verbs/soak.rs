@@ -17,7 +17,7 @@ use crate::parts::compare_drivers::{self, Comparison};
 use crate::parts::soak::{demo, drivers, models};
 use crate::parts::{model, mutants};
 
-/// Run what takes long, for as long as asked: mutants, models, C against Rust, demo's cycles
+/// Run what takes long, for as long as asked
 ///
 /// A mutant is a patch of lab/kernel/mutants/ that takes one thing out of the series,
 /// and names the KUnit test that must then fail. Each is built on top of the series in
