@@ -97,7 +97,7 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
 fn judge(name: &str, ran: &Ran, log: &str) -> Outcome {
     static PATH: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"\b_*(?:spi|mtd|nxp_fspi|fsl_qspi|stm32_[oq]?spi|cqspi|mutex|complete)_?\w*\+0x",
+            r"\b_*(?:spi|mtd|nxp_fspi|fsl_qspi|stm32_[oq]?spi|zynqmp_qspi|cqspi|mutex|complete)_?\w*\+0x",
         )
         .expect("a constant expression")
     });
