@@ -90,7 +90,7 @@ fn verdicts(name: &str, demo: &Value) -> String {
     kernels.sort_by_key(|name| (*name != "stock", *name));
     let head: String = kernels.iter().map(|it| format!("<th>{it}")).collect();
     let mut html = format!(
-        "<h2>Verdicts ({})</h2>\n<table>\n<tr><th>machine<th>binding<th>scenario{head}\n",
+        "<h2>Verdicts ({})</h2>\n<p>Green: as it should be. A stock kernel should fail.\n<table>\n<tr><th>machine<th>binding<th>scenario{head}\n",
         escaped(name)
     );
     for (pair, own) in &rows {
@@ -125,8 +125,9 @@ fn stock_reports(demo: &Value) -> String {
     for (pair, own) in rows(demo) {
         for (_, row) in own.iter().filter(|(_, row)| row["first_splat"].is_string()) {
             html += &format!(
-                "<li>{}, {}: <code>{}</code>, in <code>{}</code>, after {}\n",
+                "<li>{}, {}, {}: <code>{}</code>, in <code>{}</code>, after {}\n",
                 escaped(text(pair, "machine")),
+                escaped(text(pair, "compatible")),
                 link(row, text(pair, "scenario")),
                 escaped(text(row, "first_splat")),
                 escaped(text(row, "function")),
@@ -201,7 +202,7 @@ fn unbinds(paths: &Paths, demo: &Value) -> Result<String> {
         true => html,
         false => format!(
             "<h2>Unbinds over time</h2>\n<p>Dark: an unbind is under way, from the call to its \
-             return. Light: readers read.\n<table>\n{html}</table>\n"
+             return. Light: the driver is bound, and readers read.\n<table>\n{html}</table>\n"
         ),
     })
 }
