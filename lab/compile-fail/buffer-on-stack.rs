@@ -2,17 +2,16 @@
 
 //! A controller may use data for DMA, so it is not on the stack.
 
+use kernel::device::Bound;
 use kernel::prelude::*;
-use kernel::spi::mem::{Buffer, Mem, OpTemplate};
+use kernel::spi::mem::{Buffer, Device, OpTemplate};
 
 /// Writes.
-pub fn write(mem: &Mem<'_>, template: &OpTemplate) -> Result {
-    let allocated = Buffer::new(4, GFP_KERNEL)?;
+pub fn write(mem: &Device<Bound>, op: &OpTemplate, allocated: Buffer) -> Result {
     let stack = [0u8; 4];
-    //@ twin: let mut op = template.write(Some(0), &allocated)?;
-    let mut op = template.write(Some(0), &stack)?;
 
-    mem.exec(&mut op)?;
-    let _ = (stack, &allocated);
+    //@ twin: let written = mem.write(op, Some(0), allocated)?;
+    let written = mem.write(op, Some(0), stack)?;
+    let _ = (stack, written);
     Ok(())
 }

@@ -12,7 +12,7 @@ pub struct Ctlr;
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = &'a u32;
+    type RegistrationData<'a> = &'a u32;
 
     //@ twin: fn exec_op<'a>(_: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
     fn exec_op(_: &InFlight<'static, Self>, _: &Device, _: &mut Op<'_>) -> Result {

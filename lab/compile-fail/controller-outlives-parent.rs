@@ -5,8 +5,8 @@
 use kernel::device::{Bound, Device};
 use kernel::faux;
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Properties};
+use kernel::spi::mem::{Controller, Operations};
+use kernel::spi::Properties;
 
 /// Uses the controller of a parent that is gone.
 pub fn register<T: Operations>(properties: &Properties) -> Result {

@@ -20,8 +20,8 @@ pub type Both<'a> = (&'a Mutex<u32>, MutexGuard<'a, u32>);
 
 #[vtable]
 impl Operations for Ctlr {
-    //@ twin: type Data<'a> = Private<&'a Mutex<u32>>;
-    type Data<'a> = Private<MutexGuard<'a, u32>>;
+    //@ twin: type RegistrationData<'a> = Private<&'a Mutex<u32>>;
+    type RegistrationData<'a> = Private<MutexGuard<'a, u32>>;
 
     fn exec_op<'a>(_: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
         Ok(())

@@ -33,7 +33,7 @@ impl Private<'_> {
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = Private<'a>;
+    type RegistrationData<'a> = Private<'a>;
 
     fn exec_op<'a>(this: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
         //@ twin: keep(&this.data().kept, &1);

@@ -26,7 +26,7 @@ pub const BOTH: (fn(&'static u32), fn(&u32)) = (keep, look);
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = Private;
+    type RegistrationData<'a> = Private;
 
     fn exec_op<'a>(this: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
         //@ twin: look(&this.data().value);

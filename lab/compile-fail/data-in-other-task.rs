@@ -12,7 +12,7 @@ fn look(_: &u32) {}
 /// What a callback does.
 pub fn exec<T>(this: &InFlight<'_, T>) -> Result
 where
-    T: for<'a> Operations<Data<'a> = u32>,
+    T: for<'a> Operations<RegistrationData<'a> = u32>,
 {
     let data = this.data();
 

@@ -19,8 +19,8 @@ pub type Both = (Atomic<u32>, core::cell::Cell<u32>);
 
 #[vtable]
 impl Operations for Ctlr {
-    //@ twin: type Data<'a> = Private<Atomic<u32>>;
-    type Data<'a> = Private<core::cell::Cell<u32>>;
+    //@ twin: type RegistrationData<'a> = Private<Atomic<u32>>;
+    type RegistrationData<'a> = Private<core::cell::Cell<u32>>;
 
     fn exec_op<'a>(_: &InFlight<'a, Self>, _: &Device, _: &mut Op<'_>) -> Result {
         Ok(())

@@ -4,13 +4,13 @@
 
 use kernel::device::{Bound, Device};
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Properties, Registration};
+use kernel::spi::mem::{Controller, Operations, Registration};
+use kernel::spi::Properties;
 
 /// Lets callbacks have what is gone.
 pub fn register<T>(parent: &Device<Bound>, properties: &Properties) -> Result
 where
-    T: for<'a> Operations<Data<'a> = &'a u32>,
+    T: for<'a> Operations<RegistrationData<'a> = &'a u32>,
 {
     let outer = 1;
     let registration = {

@@ -39,7 +39,7 @@ pub fn count(this: &Proof<'_>, device: &Device) -> Result {
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = Private<'a>;
+    type RegistrationData<'a> = Private<'a>;
 
     //@ twin: fn exec_op<'a>(t: &Proof<'a>, d: &Device, _: &mut Op<'_>) -> Result { count(t, d) }
     fn exec_op<'a>(t: &Proof<'a>, d: &'a Device, _: &mut Op<'_>) -> Result { keep(t, d) }

@@ -3,8 +3,8 @@
 //! A callback knows of the parent that it is bound, not of the device that is operated.
 
 use kernel::prelude::*;
-use kernel::spi::mem::{InFlight, Operations};
-use kernel::spi::{Controller, Device, Properties};
+use kernel::spi::mem::{Controller, InFlight, Operations};
+use kernel::spi::{Device, Properties};
 
 /// Makes a controller of what may have no driver.
 pub fn exec<T: Operations>(

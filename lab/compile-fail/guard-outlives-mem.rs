@@ -1,14 +1,11 @@
-//@ error: E0515
+//@ error: E0106
 
-//! A guard does not outlive the handle that it was made of.
+//! A guard does not outlive the memory that it was made of.
 
+use kernel::device::Bound;
 use kernel::prelude::*;
-use kernel::spi::mem::{Guard, Mem};
+use kernel::spi::mem::{Device, Guard};
 
-//@ twin: fn enter<'a>(mem: &'a Mem<'_>) -> Result<Guard<'a>> { mem.enter() }
-fn enter<'a>(mem: Mem<'a>) -> Result<Guard<'a>> { mem.enter() }
-
-/// Names it in both versions.
-pub fn uses() {
-    let _ = enter;
-}
+/// Borrows two.
+//@ twin: pub fn enter<'a>(mem: &'a Device<Bound>, _: &u8) -> Result<Guard<'a>> { mem.enter() }
+pub fn enter(mem: &Device<Bound>, _: &u8) -> Result<Guard<'_>> { mem.enter() }

@@ -2,8 +2,9 @@
 
 //! Nor can another task use a guard by reference.
 
+use kernel::device::Bound;
 use kernel::prelude::*;
-use kernel::spi::mem::Mem;
+use kernel::spi::mem::Device;
 
 /// What starts a task, and waits for it, asks for this.
 fn scoped<F: FnOnce() + Send>(task: F) {
@@ -11,7 +12,7 @@ fn scoped<F: FnOnce() + Send>(task: F) {
 }
 
 /// Enters, and lets another task do the rest.
-pub fn enter(mem: &Mem<'_>) -> Result {
+pub fn enter(mem: &Device<Bound>) -> Result {
     let inside = mem.enter()?;
 
     //@ twin: scoped(|| { let _ = &mem; });

@@ -1,15 +1,19 @@
-//@ error: E0505
+//@ error: E0382
 
-//! The handle stays while there is a guard.
+//! Who has left is not inside.
 
+use kernel::device::Bound;
 use kernel::prelude::*;
-use kernel::spi::mem::{Mem, Op};
+use kernel::spi::mem::{Device, OpTemplate};
 
-/// Takes the handle away from under the guard.
-pub fn exec(mem: KBox<Mem<'_>>, op: &mut Op<'_>) -> Result {
+/// Executes an operation.
+pub fn exec(mem: &Device<Bound>, op: &OpTemplate) -> Result {
     let inside = mem.enter()?;
+    let other = mem.enter()?;
 
-    //@ twin: let _ = &mem;
-    drop(mem);
-    inside.exec(op)
+    drop(other);
+    //@ twin: inside.exec(op, None)?;
+    other.exec(op, None)?;
+    drop(inside);
+    Ok(())
 }

@@ -4,8 +4,7 @@
 
 use kernel::device::Core;
 use kernel::prelude::*;
-use kernel::spi::mem::{Driver, Mem};
-use kernel::spi::Device;
+use kernel::spi::mem::{Device, Driver};
 
 /// A driver of memories.
 pub struct Flash;
@@ -22,8 +21,7 @@ impl Driver for Flash {
     type Data<'bound> = Private<*mut u8>;
 
     fn probe<'bound>(
-        _device: &'bound Device<Core<'_>>,
-        _mem: Mem<'bound>,
+        _mem: &'bound Device<Core<'_>>,
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         Ok::<_, Error>(Private(None))

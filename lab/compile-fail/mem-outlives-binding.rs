@@ -2,22 +2,24 @@
 
 //! A memory cannot be kept for longer than its driver is bound.
 
-use kernel::device::Core;
+use kernel::device::{Bound, Core};
 use kernel::prelude::*;
-use kernel::spi::mem::{Driver, Mem};
-use kernel::spi::Device;
+use kernel::spi::mem::{Device, Driver};
 
 /// A driver of memories.
 pub struct Flash;
 
+/// What it keeps.
+pub type Kept<'b> = &'b Device<Bound>;
+
 impl Driver for Flash {
     type IdInfo = ();
-    type Data<'bound> = Mem<'bound>;
+    type Data<'bound> = Kept<'bound>;
 
     fn probe<'b>(
-        _: &'b Device<Core<'_>>,
-        //@ twin: m: Mem<'b>, _: Option<&'b ()>) -> impl PinInit<Mem<'b>, Error> + 'b {
-        m: Mem<'static>, _: Option<&'b ()>) -> impl PinInit<Mem<'b>, Error> + 'b {
-        Ok::<_, Error>(m)
+        //@ twin: m: &'b Device<Core<'_>>, _: Option<&'b ()>
+        m: &'static Device<Core<'_>>, _: Option<&'b ()>
+    ) -> impl PinInit<Kept<'b>, Error> + 'b {
+        Ok::<Kept<'b>, Error>(m)
     }
 }

@@ -14,7 +14,7 @@ pub struct Ctlr;
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = u32;
+    type RegistrationData<'a> = u32;
 
     fn exec_op<'a>(_: &InFlight<'a, Self>, _: &spi::Device, _: &mut Op<'_>) -> Result {
         Ok(())

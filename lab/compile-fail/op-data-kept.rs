@@ -3,9 +3,10 @@
 //! The bytes of an operation are those of its caller: a callback cannot keep them.
 
 use kernel::prelude::*;
-use kernel::spi::mem::{Data, DataOut, InFlight, Op, Operations};
+use kernel::spi::mem::{Data, InFlight, Op, Operations};
 use kernel::spi::Device;
 use kernel::sync::SpinLock;
+use kernel::transfer::DataOut;
 use kernel::ThisModule;
 
 /// A controller.
@@ -37,7 +38,7 @@ pub fn look(this: &Proof<'_>, op: &mut Op<'_>) -> Result {
 
 #[vtable]
 impl Operations for Ctlr {
-    type Data<'a> = Private<'a>;
+    type RegistrationData<'a> = Private<'a>;
 
     //@ twin: fn exec_op<'a>(t: &Proof<'a>, _: &Device, o: &mut Op<'_>) -> Result { look(t, o) }
     fn exec_op<'a>(t: &Proof<'a>, _: &Device, o: &'a mut Op<'a>) -> Result { keep(t, o) }

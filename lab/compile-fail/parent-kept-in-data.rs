@@ -18,7 +18,7 @@ pub struct Private<'a> {
 /// What a callback does.
 pub fn exec<T>(this: &InFlight<'_, T>)
 where
-    T: for<'a> Operations<Data<'a> = Private<'a>>,
+    T: for<'a> Operations<RegistrationData<'a> = Private<'a>>,
 {
     //@ twin: *this.data().kept.lock() = Some(this.data().parent);
     *this.data().kept.lock() = Some(this.parent());

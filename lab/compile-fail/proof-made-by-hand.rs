@@ -9,7 +9,7 @@ use kernel::types::NotThreadSafe;
 /// Has all that a proof is made of.
 pub fn has<'a, T: Operations>(
     proof: &InFlight<'a, T>,
-    data: &'a T::Data<'a>,
+    data: &'a T::RegistrationData<'a>,
     parent: &'a Device<Bound>,
 ) {
     let _not_send: NotThreadSafe = NotThreadSafe;

@@ -5,13 +5,13 @@
 use kernel::device::{Bound, Device};
 use kernel::faux;
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Properties, Registration};
+use kernel::spi::mem::{Controller, Operations, Registration};
+use kernel::spi::Properties;
 
 /// Registers a controller of a parent that is gone.
 pub fn register<T>(properties: &Properties) -> Result
 where
-    T: for<'a> Operations<Data<'a> = u32>,
+    T: for<'a> Operations<RegistrationData<'a> = u32>,
 {
     let outer = faux::Registration::new(c"outer", None)?;
     let registration = {

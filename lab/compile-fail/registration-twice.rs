@@ -3,11 +3,10 @@
 //! A controller is registered once.
 
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Registration};
+use kernel::spi::mem::{Controller, Operations, Registration};
 
 /// Registers two.
-pub fn register<'bound, T: Operations<Data<'bound> = u32>>(
+pub fn register<'bound, T: Operations<RegistrationData<'bound> = u32>>(
     controller: Controller<'bound, T>,
     other: Controller<'bound, T>,
 ) -> Result {

@@ -3,14 +3,13 @@
 //! What callbacks get is what the controller was registered with, and of their type.
 
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Registration};
+use kernel::spi::mem::{Controller, Operations, Registration};
 
 /// Registers.
 pub fn register<'bound, T, U>(
     controller: Controller<'bound, T>,
-    right: impl PinInit<T::Data<'bound>, Error>,
-    wrong: impl PinInit<U::Data<'bound>, Error>,
+    right: impl PinInit<T::RegistrationData<'bound>, Error>,
+    wrong: impl PinInit<U::RegistrationData<'bound>, Error>,
 ) -> Result<Registration<'bound, T>>
 where
     T: Operations,

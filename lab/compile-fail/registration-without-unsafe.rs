@@ -3,11 +3,10 @@
 //! Whoever registers promises that the registration gets dropped.
 
 use kernel::prelude::*;
-use kernel::spi::mem::Operations;
-use kernel::spi::{Controller, Registration};
+use kernel::spi::mem::{Controller, Operations, Registration};
 
 /// Registers.
-pub fn register<'bound, T: Operations<Data<'bound> = u32>>(
+pub fn register<'bound, T: Operations<RegistrationData<'bound> = u32>>(
     controller: Controller<'bound, T>,
 ) -> Result<Registration<'bound, T>> {
     // SAFETY: None, this is a test.

@@ -2,15 +2,15 @@
 
 //! A controller reads into data only if nobody else has it.
 
+use kernel::device::Bound;
 use kernel::prelude::*;
-use kernel::spi::mem::{Buffer, OpTemplate};
+use kernel::spi::mem::{Buffer, Device, OpTemplate};
 
 /// Reads into what is shared.
-pub fn read(template: &OpTemplate, shared: &Buffer, mut own: Buffer) -> Result {
-    let _ = (shared.len(), own.part_mut(..)?);
-    //@ twin: let op = template.read(Some(0), &mut own)?;
-    let op = template.read(Some(0), shared)?;
+pub fn read(mem: &Device<Bound>, op: &OpTemplate, shared: &Buffer, own: Buffer) -> Result {
+    //@ twin: let read = mem.read(op, Some(0), own)?;
+    let read = mem.read(op, Some(0), shared)?;
 
-    let _ = op.len();
+    let _ = (read.len(), shared.len());
     Ok(())
 }

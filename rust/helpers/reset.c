@@ -4,12 +4,6 @@
 #include <linux/reset-controller.h>
 
 __rust_helper struct reset_control *
-rust_helper_reset_control_get_exclusive(struct device *dev, const char *id)
-{
-	return reset_control_get_exclusive(dev, id);
-}
-
-__rust_helper struct reset_control *
 rust_helper_reset_control_get_optional_exclusive(struct device *dev,
 						 const char *id)
 {
@@ -25,11 +19,6 @@ __rust_helper int rust_helper_reset_control_assert(struct reset_control *rstc)
 __rust_helper int rust_helper_reset_control_deassert(struct reset_control *rstc)
 {
 	return reset_control_deassert(rstc);
-}
-
-__rust_helper int rust_helper_reset_control_reset(struct reset_control *rstc)
-{
-	return reset_control_reset(rstc);
 }
 
 __rust_helper void rust_helper_reset_control_put(struct reset_control *rstc)

@@ -39,7 +39,6 @@ use core::ptr::{
 /// # Without reset controllers
 ///
 /// If `CONFIG_RESET_CONTROLLER` is not set, no value of this type can be had:
-/// [`ResetControl::get_exclusive`] fails with [`ENOTSUPP`], and
 /// [`ResetControl::get_optional_exclusive`] finds no line, whatever the firmware says.
 ///
 /// # Invariants
@@ -85,38 +84,16 @@ unsafe impl Send for ResetControl {}
 unsafe impl Sync for ResetControl {}
 
 impl ResetControl {
-    /// Gets exclusive control of a reset line of `dev`: of the one called `name`, or without a name
-    /// of the first one.
+    /// Gets exclusive control of a reset line of `dev`, if there is one: of the one called `name`,
+    /// or without a name of the first one.
     ///
-    /// Its level does not change.
+    /// Its level does not change. [`None`] means that the firmware describes no such line, or that
+    /// `CONFIG_RESET_CONTROLLER` is not set.
     ///
     /// # Errors
     ///
-    /// - [`ENOENT`] if the firmware describes no such line.
     /// - [`EPROBE_DEFER`] if its provider has not been registered yet.
     /// - [`EBUSY`], and a warning, if somebody else has control of it.
-    /// - [`ENOTSUPP`] if `CONFIG_RESET_CONTROLLER` is not set.
-    ///
-    /// # Context
-    ///
-    /// Process context: this takes mutexes and allocates.
-    pub fn get_exclusive(dev: &Device, name: Option<&CStr>) -> Result<Self> {
-        let id = name.map_or(ptr::null(), |name| name.as_char_ptr());
-        // SAFETY: `dev` is valid; `id` is NULL, or a C string that is not kept.
-        let line = unsafe { bindings::reset_control_get_exclusive(dev.as_raw(), id) };
-
-        // INVARIANT: This is what the function returns if no error, with a reference for us.
-        NonNull::new(from_err_ptr(line)?).map(Self).ok_or(ENOENT)
-    }
-
-    /// Like [`ResetControl::get_exclusive`], for a line that not all devices have.
-    ///
-    /// [`None`] means that the firmware describes no such line, or that `CONFIG_RESET_CONTROLLER`
-    /// is not set. A line that is described but cannot be had is an error, as there.
-    ///
-    /// # Errors
-    ///
-    /// [`EPROBE_DEFER`] and [`EBUSY`], as above.
     ///
     /// # Context
     ///
@@ -139,7 +116,7 @@ impl ResetControl {
     ///
     /// # Errors
     ///
-    /// - [`ENOTSUPP`] if this line cannot be held, only pulsed with [`ResetControl::reset`].
+    /// - [`ENOTSUPP`] if this line can only be pulsed, and not be held.
     /// - [`ENODEV`] if the provider is gone.
     /// - What the provider returns.
     ///
@@ -169,23 +146,6 @@ impl ResetControl {
     pub fn deassert(&self) -> Result {
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::reset_control_deassert(self.as_raw()) })
-    }
-
-    /// Pulses the line: the provider asserts it, and deasserts it when that has been long enough.
-    ///
-    /// # Errors
-    ///
-    /// - [`ENOTSUPP`] if the provider does not do this by itself.
-    /// - [`ENODEV`] if the provider is gone.
-    /// - What the provider returns.
-    ///
-    /// # Context
-    ///
-    /// Process context: providers may sleep.
-    #[inline]
-    pub fn reset(&self) -> Result {
-        // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::reset_control_reset(self.as_raw()) })
     }
 }
 
@@ -272,12 +232,6 @@ mod tests {
 
     static PULSE_OPS: bindings::reset_control_ops = bindings::reset_control_ops {
         reset: Some(Provider::op::<RESET>),
-        ..pin_init::zeroed()
-    };
-
-    static HOLD_OPS: bindings::reset_control_ops = bindings::reset_control_ops {
-        assert: Some(Provider::op::<ASSERT>),
-        deassert: Some(Provider::op::<DEASSERT>),
         ..pin_init::zeroed()
     };
 
@@ -378,6 +332,11 @@ mod tests {
         )
     }
 
+    /// A line that is there.
+    fn line(dev: &Device, name: Option<&CStr>) -> Result<ResetControl> {
+        ResetControl::get_optional_exclusive(dev, name)?.ok_or(ENOENT)
+    }
+
     #[test]
     fn operations_reach_their_line() -> Result {
         let supplier = faux::Registration::new(c"rust-reset-lines", None)?;
@@ -387,17 +346,14 @@ mod tests {
         describe_consumer(device(&consumer), device(&supplier))?;
         let provider = Provider::new(device(&supplier), &OPS)?;
 
-        let b = ResetControl::get_exclusive(device(&consumer), Some(c"b"))?;
-        let c =
-            ResetControl::get_optional_exclusive(device(&consumer), Some(c"c"))?.ok_or(ENOENT)?;
-        let first = ResetControl::get_exclusive(device(&consumer), None)?;
+        let b = line(device(&consumer), Some(c"b"))?;
+        let first = line(device(&consumer), None)?;
 
         assert_eq!(provider.log(), [0, 0, 0]);
         b.assert()?;
         b.deassert()?;
-        c.reset()?;
         first.deassert()?;
-        assert_eq!(provider.log(), [DEASSERT, ASSERT * 10 + DEASSERT, RESET]);
+        assert_eq!(provider.log(), [DEASSERT, ASSERT * 10 + DEASSERT, 0]);
         Ok(())
     }
 
@@ -409,12 +365,11 @@ mod tests {
         describe_provider(device(&supplier))?;
         describe_consumer(device(&consumer), device(&supplier))?;
         let provider = Provider::new(device(&supplier), &OPS)?;
-        let line = ResetControl::get_exclusive(device(&consumer), Some(c"a"))?;
+        let line = line(device(&consumer), Some(c"a"))?;
 
         provider.fail.store(EIO.to_errno(), Relaxed);
         assert_eq!(line.assert(), Err(EIO));
         assert_eq!(line.deassert(), Err(EIO));
-        assert_eq!(line.reset(), Err(EIO));
         Ok(())
     }
 
@@ -425,19 +380,12 @@ mod tests {
 
         describe_provider(device(&supplier))?;
         describe_consumer(device(&consumer), device(&supplier))?;
-        {
-            let provider = Provider::new(device(&supplier), &PULSE_OPS)?;
-            let line = ResetControl::get_exclusive(device(&consumer), Some(c"a"))?;
+        let provider = Provider::new(device(&supplier), &PULSE_OPS)?;
+        let line = line(device(&consumer), Some(c"a"))?;
 
-            assert_eq!(line.assert(), Err(ENOTSUPP));
-            assert_eq!(line.deassert(), Ok(()));
-            assert_eq!(line.reset(), Ok(()));
-            assert_eq!(provider.log(), [RESET, 0, 0]);
-        }
-        let _provider = Provider::new(device(&supplier), &HOLD_OPS)?;
-        let line = ResetControl::get_exclusive(device(&consumer), Some(c"a"))?;
-
-        assert_eq!(line.reset(), Err(ENOTSUPP));
+        assert_eq!(line.assert(), Err(ENOTSUPP));
+        assert_eq!(line.deassert(), Ok(()));
+        assert_eq!(provider.log(), [0, 0, 0]);
         Ok(())
     }
 
@@ -452,9 +400,7 @@ mod tests {
 
         // Were a line not put, the next round would fail with EBUSY.
         for _ in 0..2 {
-            let line = ResetControl::get_exclusive(device(&consumer), Some(c"a"))?;
-            line.assert()?;
-            drop(line);
+            line(device(&consumer), Some(c"a"))?.assert()?;
             drop(ResetControl::get_optional_exclusive(
                 device(&consumer),
                 Some(c"a"),
@@ -471,12 +417,11 @@ mod tests {
         describe_provider(device(&supplier))?;
         describe_consumer(device(&consumer), device(&supplier))?;
         let provider = Provider::new(device(&supplier), &OPS)?;
-        let line = ResetControl::get_exclusive(device(&consumer), Some(c"a"))?;
+        let line = line(device(&consumer), Some(c"a"))?;
 
         drop(provider);
         assert_eq!(line.assert(), Err(ENODEV));
         assert_eq!(line.deassert(), Err(ENODEV));
-        assert_eq!(line.reset(), Err(ENODEV));
         Ok(())
     }
 
@@ -492,10 +437,6 @@ mod tests {
         // Described, without a provider so far.
         let late = device(&consumer);
         assert_eq!(
-            ResetControl::get_exclusive(late, Some(c"a")).err(),
-            Some(EPROBE_DEFER)
-        );
-        assert_eq!(
             ResetControl::get_optional_exclusive(late, Some(c"a")).err(),
             Some(EPROBE_DEFER)
         );
@@ -506,7 +447,6 @@ mod tests {
             (device(&bare), Some(c"a")),
             (device(&bare), None),
         ] {
-            assert_eq!(ResetControl::get_exclusive(dev, name).err(), Some(ENOENT));
             assert!(ResetControl::get_optional_exclusive(dev, name)?.is_none());
         }
         Ok(())
@@ -529,7 +469,6 @@ mod tests_without {
         let dev: &Device<Bound> = consumer.as_ref();
 
         for name in [None, Some(c"a")] {
-            assert_eq!(ResetControl::get_exclusive(dev, name).err(), Some(ENOTSUPP));
             assert!(ResetControl::get_optional_exclusive(dev, name)?.is_none());
         }
         Ok(())

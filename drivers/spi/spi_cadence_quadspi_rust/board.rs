@@ -3,8 +3,8 @@
 //! What firmware says about the controller and its flashes.
 
 use super::variant::{
-    Access,
     Variant, //
+    WindowUse,
 };
 use kernel::{
     device::{
@@ -99,9 +99,9 @@ impl Board {
         }
 
         Ok(Self {
-            sram: match variant.access {
-                Access::Direct => None,
-                Access::Indirect | Access::DirectReads => Some(Sram::read(dev, node)?),
+            sram: match variant.window {
+                WindowUse::Only => None,
+                WindowUse::None | WindowUse::Reads => Some(Sram::read(dev, node)?),
             },
             decoded_cs: node.property_read_bool(c"cdns,is-decoded-cs"),
             return_clock: node.property_read_bool(c"cdns,rclk-en"),

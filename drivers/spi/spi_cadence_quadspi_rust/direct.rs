@@ -3,11 +3,11 @@
 //! Direct accesses: the flash is memory, and the controller does what the CPU asks for, in the
 //! window.
 
-use super::protocol::Turn;
+use super::protocol::Execution;
 use kernel::{
     io::io_project,
     prelude::*,
-    spi::mem::{
+    transfer::{
         DataIn,
         DataOut, //
     }, //
@@ -16,13 +16,21 @@ use kernel::{
 use core::ops::Range;
 
 /// Reads `data` from `range`, as long as that is.
-pub(crate) fn read(turn: &Turn<'_, '_>, range: Range<usize>, mut data: DataIn<'_>) -> Result {
-    data.copy_from_io(io_project!(&turn.qspi.window, [try: range]))
+pub(crate) fn read(
+    execution: &Execution<'_, '_>,
+    range: Range<usize>,
+    mut data: DataIn<'_>,
+) -> Result {
+    data.copy_from_io(io_project!(&execution.qspi.window, [try: range]))
 }
 
 /// Writes `data` to `range`, as long as that is.
-pub(crate) fn write(turn: &Turn<'_, '_>, range: Range<usize>, data: DataOut<'_>) -> Result {
-    data.copy_to_io(io_project!(&turn.qspi.window, [try: range]))?;
+pub(crate) fn write(
+    execution: &Execution<'_, '_>,
+    range: Range<usize>,
+    data: DataOut<'_>,
+) -> Result {
+    data.copy_to_io(io_project!(&execution.qspi.window, [try: range]))?;
     // The last of it may be on the way.
-    turn.wait_idle()
+    execution.wait_idle()
 }

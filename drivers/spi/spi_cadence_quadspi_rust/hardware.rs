@@ -11,8 +11,8 @@ use super::{
     },
     regs::*,
     variant::{
-        Access,
         Variant,
+        WindowUse,
         WriteCompletion, //
     },
 };
@@ -44,7 +44,9 @@ use kernel::{
     sync::Completion,
     time::{
         msecs_to_jiffies,
-        Delta, //
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -52,6 +54,9 @@ use core::num::NonZeroU32;
 
 /// How long the controller may take for anything but reading data.
 pub(crate) const TIMEOUT: Delta = Delta::from_millis(500);
+
+/// How long to be silent about failures when one was reported.
+const REPORTS: Delta = Delta::from_secs(5);
 
 /// How long it takes where it is worth to stay awake.
 const BUSY_WAIT: Delta = Delta::from_micros(500);
@@ -88,7 +93,7 @@ pub(crate) fn poll<T>(
 }
 
 /// For `inspect_err()`: says what could not be had, unless it will be there later.
-fn cannot<'a>(dev: &'a Device, what: &'static str) -> impl FnOnce(&Error) + 'a {
+fn report<'a>(dev: &'a Device, what: &'static str) -> impl FnOnce(&Error) + 'a {
     move |&error| {
         if error != EPROBE_DEFER {
             dev_err!(dev, "no {}: {:?}\n", what, error);
@@ -104,21 +109,16 @@ struct Clocks {
 
 impl Clocks {
     fn enable(dev: &Device) -> Result<Self> {
-        let reference = Clk::get(dev, None).inspect_err(cannot(dev, "reference clock"))?;
-        let apb = OptionalClk::get(dev, Some(c"apb")).inspect_err(cannot(dev, "APB clock"))?;
-        let ahb = OptionalClk::get(dev, Some(c"ahb")).inspect_err(cannot(dev, "AHB clock"))?;
+        let reference = Clk::get(dev, None).inspect_err(report(dev, "reference clock"))?;
+        let apb = OptionalClk::get(dev, Some(c"apb")).inspect_err(report(dev, "APB clock"))?;
+        let ahb = OptionalClk::get(dev, Some(c"ahb")).inspect_err(report(dev, "AHB clock"))?;
 
         Ok(Self {
             reference: EnabledClk::new(reference)
-                .map_err(Error::from)
-                .inspect_err(cannot(dev, "running reference clock"))?,
+                .inspect_err(report(dev, "running reference clock"))?,
             _bus: [
-                EnabledClk::new(apb)
-                    .map_err(Error::from)
-                    .inspect_err(cannot(dev, "running APB clock"))?,
-                EnabledClk::new(ahb)
-                    .map_err(Error::from)
-                    .inspect_err(cannot(dev, "running AHB clock"))?,
+                EnabledClk::new(apb).inspect_err(report(dev, "running APB clock"))?,
+                EnabledClk::new(ahb).inspect_err(report(dev, "running AHB clock"))?,
             ],
         })
     }
@@ -133,7 +133,7 @@ impl Resets {
     fn get(dev: &Device, variant: &Variant) -> Result<Self> {
         let line = |name| {
             ResetControl::get_optional_exclusive(dev, Some(name))
-                .inspect_err(cannot(dev, "reset line"))
+                .inspect_err(report(dev, "reset line"))
         };
 
         Ok(Self {
@@ -150,7 +150,7 @@ impl Resets {
         self.lines.iter().flatten().try_for_each(|line| {
             line.assert()
                 .and_then(|()| line.deassert())
-                .inspect_err(cannot(dev, "reset"))
+                .inspect_err(report(dev, "reset"))
         })
     }
 }
@@ -186,7 +186,7 @@ impl<'a> Hardware<'a> {
             // devices from the device tree are not, and cannot have it again.
             regs: request
                 .iomap_sized::<SIZE>()
-                .inspect_err(cannot(dev, "registers"))?,
+                .inspect_err(report(dev, "registers"))?,
             _resets: resets,
             _clocks: clocks,
             reference_rate,
@@ -198,7 +198,7 @@ impl<'a> Hardware<'a> {
     }
 
     /// Waits until nothing is going on.
-    pub(crate) fn wait_idle(&self, dev: &Device) -> Result {
+    pub(crate) fn wait_idle(&self) -> Result {
         // The bit may go up for a moment between two phases.
         poll(
             || (0..IDLE_READS).all(|_| self.regs.read(CONFIG).idle()),
@@ -206,7 +206,6 @@ impl<'a> Hardware<'a> {
             TIMEOUT,
         )
         .map(drop)
-        .inspect_err(|_| dev_err!(dev, "still busy after {} ms\n", TIMEOUT.as_millis()))
     }
 
     /// Switches the controller off, for what cannot be changed while it is on.
@@ -254,11 +253,11 @@ impl Off<'_, '_> {
             regs.write_reg(SRAM_PARTITION::zeroed().with_read_words(sram.depth / 2));
             regs.write_reg(INDIRECT_TRIGGER::zeroed().with_address(sram.trigger_address));
             regs.write(
-                WithBase::of::<Read>(),
+                WithBase::of::<IndirectRead>(),
                 INDIRECT_WATERMARK::zeroed().with_bytes(bytes / 2),
             );
             regs.write(
-                WithBase::of::<Write>(),
+                WithBase::of::<IndirectWrite>(),
                 INDIRECT_WATERMARK::zeroed().with_bytes(bytes / 8),
             );
         }
@@ -270,7 +269,7 @@ impl Off<'_, '_> {
             // understands. The flash driver asks, and knows how.
             regs.write_reg(WRITE_COMPLETION::zeroed().with_no_auto_poll(true));
         }
-        self.config = self.config.with_direct(variant.access != Access::Indirect);
+        self.config = self.config.with_direct(variant.window != WindowUse::None);
 
         sram
     }
@@ -342,7 +341,9 @@ impl Off<'_, '_> {
         regs.update(READ_CAPTURE, |capture| {
             capture
                 .with_bypass(!board.return_clock)
-                .with_delay(Bounded::<u32, 4>::from_expr(timing.read_delay.min(0xf) & 0xf))
+                .with_delay(Bounded::<u32, 4>::from_expr(
+                    timing.read_delay.min(0xf) & 0xf,
+                ))
         });
     }
 }
@@ -364,9 +365,27 @@ pub(crate) struct Setup {
     flash: Option<(usize, u32)>,
     pub(crate) rate: Option<Rate>,
     pub(crate) address_bytes: Option<u8>,
+    reported: Option<Instant<Monotonic>>,
 }
 
 impl Setup {
+    /// The state of the controller is not known any more.
+    pub(crate) fn forget(&mut self) {
+        *self = Self {
+            reported: self.reported,
+            ..Self::default()
+        };
+    }
+
+    /// Whether a failure may be reported: at most one in [`REPORTS`].
+    pub(crate) fn may_report(&mut self) -> bool {
+        if self.reported.is_some_and(|time| time.elapsed() < REPORTS) {
+            return false;
+        }
+        self.reported = Some(Instant::now());
+        true
+    }
+
     /// Makes the controller ready for operations on the flash at `cs`, at no more than `hz` if the
     /// divisor can make that.
     ///

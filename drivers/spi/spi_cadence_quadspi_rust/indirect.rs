@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Indirect accesses: the controller moves data between flash and SRAM, the CPU between SRAM and
+//! Indirect transfers: the controller moves data between flash and SRAM, the CPU between SRAM and
 //! memory.
 
 use super::{
@@ -10,12 +10,11 @@ use super::{
         Events,
         TIMEOUT, //
     },
-    protocol::Turn,
+    protocol::Execution,
     regs::*,
     variant::ReadEvents, //
 };
 use kernel::{
-    device::Device,
     io::{
         mem::IoMem,
         register::{
@@ -25,15 +24,15 @@ use kernel::{
         Io, //
     },
     prelude::*,
-    spi::mem::{
-        DataIn,
-        DataOut, //
-    },
     time::{
         delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
+    },
+    transfer::{
+        DataIn,
+        DataOut, //
     }, //
 };
 
@@ -42,29 +41,29 @@ use core::marker::PhantomData;
 /// How long a read may go on without a byte.
 const READ_TIMEOUT: Delta = Delta::from_millis(10);
 
-/// The end of an access: what is written to its register when this is dropped.
-struct End<'t, 'a, D: RegisterBase<Direction>> {
+/// The end of a transfer: what is written to its register when this is dropped.
+struct End<'t, 'a, D: RegisterBase<IndirectBase>> {
     regs: &'t IoMem<'a, SIZE>,
     value: INDIRECT,
-    _direction: PhantomData<D>,
+    _base: PhantomData<D>,
 }
 
-impl<D: RegisterBase<Direction>> Drop for End<'_, '_, D> {
+impl<D: RegisterBase<IndirectBase>> Drop for End<'_, '_, D> {
     fn drop(&mut self) {
         self.regs.write(WithBase::of::<D>(), self.value);
     }
 }
 
-/// An access that has been started. If it has not ended when this is dropped, it is cancelled.
-struct Access<'t, 'a, D: RegisterBase<Direction>> {
+/// A transfer that has been started. If it has not ended when this is dropped, it is cancelled.
+struct Transfer<'t, 'a, D: RegisterBase<IndirectBase>> {
     /// Not of interest any more at the end, and so dropped first.
     events: Events<'t, 'a>,
     end: End<'t, 'a, D>,
 }
 
-impl<'t, 'a, D: RegisterBase<Direction>> Access<'t, 'a, D> {
-    fn start(turn: &Turn<'t, 'a>, mask: IRQ_MASK, address: u32, bytes: usize) -> Self {
-        let regs = turn.regs();
+impl<'t, 'a, D: RegisterBase<IndirectBase>> Transfer<'t, 'a, D> {
+    fn start(execution: &Execution<'t, 'a>, mask: IRQ_MASK, address: u32, bytes: usize) -> Self {
+        let regs = execution.regs();
 
         regs.write(
             WithBase::of::<D>(),
@@ -75,11 +74,11 @@ impl<'t, 'a, D: RegisterBase<Direction>> Access<'t, 'a, D> {
             INDIRECT_BYTES::zeroed().with_bytes(bytes as u32),
         );
         let this = Self {
-            events: turn.qspi.irq.handler().listen(mask),
+            events: execution.qspi.irq.handler().listen(mask),
             end: End {
                 regs,
                 value: INDIRECT::zeroed().with_cancel(true),
-                _direction: PhantomData,
+                _base: PhantomData,
             },
         };
         regs.write(WithBase::of::<D>(), INDIRECT::zeroed().with_start(true));
@@ -93,9 +92,8 @@ impl<'t, 'a, D: RegisterBase<Direction>> Access<'t, 'a, D> {
     }
 
     /// Waits until the controller is done.
-    fn finish(mut self, dev: &Device, what: &str) -> Result {
-        poll(|| self.status(), |status| status.done(), TIMEOUT)
-            .inspect_err(|_| dev_err!(dev, "an indirect {} does not end\n", what))?;
+    fn finish(mut self) -> Result {
+        poll(|| self.status(), |status| status.done(), TIMEOUT)?;
 
         // What is done is to be forgotten.
         self.end.value = INDIRECT::zeroed().with_done(true);
@@ -104,29 +102,35 @@ impl<'t, 'a, D: RegisterBase<Direction>> Access<'t, 'a, D> {
 }
 
 /// Reads `data` from `address`.
-pub(crate) fn read(turn: &Turn<'_, '_>, sram: &Sram, address: u32, data: DataIn<'_>) -> Result {
-    let mask = match turn.qspi.variant.read_events {
+pub(crate) fn read(
+    execution: &Execution<'_, '_>,
+    sram: &Sram,
+    address: u32,
+    data: DataIn<'_>,
+) -> Result {
+    let mask = match execution.qspi.variant.read_events {
         ReadEvents::Interrupt(mask) => mask,
         ReadEvents::Poll => IRQ_MASK::zeroed(),
     };
-    let access = Access::<Read>::start(turn, mask, address, data.len());
+    let transfer = Transfer::<IndirectRead>::start(execution, mask, address, data.len());
 
-    empty(turn, sram, &access, data)
-        .inspect_err(|error| dev_err!(turn.dev, "an indirect read gets no data: {:?}\n", error))?;
-    access.finish(turn.dev, "read")
+    execution.step.set("receiving data");
+    empty(execution, sram, &transfer, data)?;
+    execution.step.set("ending an indirect read");
+    transfer.finish()
 }
 
 /// Moves what comes into the SRAM to `rest`, until that is full.
 fn empty(
-    turn: &Turn<'_, '_>,
+    execution: &Execution<'_, '_>,
     sram: &Sram,
-    access: &Access<'_, '_, Read>,
+    transfer: &Transfer<'_, '_, IndirectRead>,
     mut rest: DataIn<'_>,
 ) -> Result {
-    let window = &turn.qspi.window;
+    let window = &execution.qspi.window;
 
     while !rest.is_empty() {
-        let bytes = available(turn, sram, access)?.min(rest.len());
+        let bytes = available(execution, sram, transfer)?.min(rest.len());
         let (mut words, mut tail) = rest.split_at(bytes / 4 * 4);
 
         words.try_read_rep32(window, 0)?;
@@ -144,14 +148,18 @@ fn empty(
 }
 
 /// Waits until there is something in the SRAM, and returns how many bytes: whole words, not 0.
-fn available(turn: &Turn<'_, '_>, sram: &Sram, access: &Access<'_, '_, Read>) -> Result<usize> {
-    let regs = turn.regs();
+fn available(
+    execution: &Execution<'_, '_>,
+    sram: &Sram,
+    transfer: &Transfer<'_, '_, IndirectRead>,
+) -> Result<usize> {
+    let regs = execution.regs();
     let level = || {
         let words: u32 = regs.read(SRAM_LEVEL).read().get();
         words.saturating_mul(sram.width) as usize
     };
 
-    if let ReadEvents::Poll = turn.qspi.variant.read_events {
+    if let ReadEvents::Poll = execution.qspi.variant.read_events {
         return poll(level, |bytes| *bytes != 0, READ_TIMEOUT);
     }
 
@@ -164,7 +172,7 @@ fn available(turn: &Turn<'_, '_>, sram: &Sram, access: &Access<'_, '_, Read>) ->
         // Events that bring nothing do not make it longer, even if they never stop.
         let rest = READ_TIMEOUT - start.elapsed();
         let event = if rest > Delta::ZERO {
-            access.events.wait(rest)
+            transfer.events.wait(rest)
         } else {
             Err(ETIMEDOUT)
         };
@@ -178,23 +186,23 @@ fn available(turn: &Turn<'_, '_>, sram: &Sram, access: &Access<'_, '_, Read>) ->
 }
 
 /// Writes `data` to `address`.
-pub(crate) fn write(turn: &Turn<'_, '_>, address: u32, data: DataOut<'_>) -> Result {
-    let qspi = turn.qspi;
-    let access = Access::<Write>::start(turn, WRITE_EVENTS, address, data.len());
+pub(crate) fn write(execution: &Execution<'_, '_>, address: u32, data: DataOut<'_>) -> Result {
+    let qspi = execution.qspi;
+    let transfer = Transfer::<IndirectWrite>::start(execution, WRITE_EVENTS, address, data.len());
 
     if let Some(delay) = qspi.write_delay {
         fsleep(delay);
     }
     if qspi.variant.bus_hazard {
-        access.status();
+        transfer.status();
     }
 
+    execution.step.set("sending data");
     fill(&qspi.window, data)?;
-    access.events.wait(TIMEOUT).inspect_err(|error| {
-        dev_err!(turn.dev, "an indirect write gets no event: {:?}\n", error)
-    })?;
-    access.finish(turn.dev, "write")?;
-    turn.wait_idle()
+    transfer.events.wait(TIMEOUT)?;
+    execution.step.set("ending an indirect write");
+    transfer.finish()?;
+    execution.wait_idle()
 }
 
 /// Moves `data` to the SRAM. The bus waits while that is full.

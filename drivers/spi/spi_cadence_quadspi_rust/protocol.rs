@@ -5,11 +5,11 @@
 use super::{
     hardware::Setup,
     regs::*,
+    stig,
     variant::Variant,
     Qspi, //
 };
 use kernel::{
-    device::Device,
     io::{
         mem::IoMem,
         Io, //
@@ -25,19 +25,21 @@ use kernel::{
     }, //
 };
 
+use core::cell::Cell;
+
 /// Whether the controller can do all phases at their rates and widths.
 ///
 /// It does either none of them at double transfer rate, or all, and then on eight wires. Addresses
 /// have 32 bits at most. What is written to one follows it without dummy cycles, as in all
 /// operations of the flash drivers.
-pub(crate) fn supports(variant: &Variant, op: &OpTemplate) -> bool {
+pub(crate) fn supports(variant: &Variant, op: &OpTemplate, len: usize) -> bool {
     let address = op.address_phase();
     let dummy = op.dummy_phase();
     let transfer = op.transfer_phase();
-    let rate = op.command().rate;
+    let rate = op.command().rate();
     let same_rate = [
         address.map(|phase| phase.rate()),
-        dummy.map(|phase| phase.rate),
+        dummy.map(|phase| phase.rate()),
         transfer.map(|phase| phase.rate()),
     ]
     .into_iter()
@@ -45,7 +47,7 @@ pub(crate) fn supports(variant: &Variant, op: &OpTemplate) -> bool {
     .all(|other| other == rate);
     let octal = || {
         [
-            Some(op.command().width),
+            Some(op.command().width()),
             address.map(|phase| phase.width()),
             transfer.map(|phase| phase.width()),
         ]
@@ -59,8 +61,10 @@ pub(crate) fn supports(variant: &Variant, op: &OpTemplate) -> bool {
         && (rate == Rate::Str || variant.dtr && octal())
         && address.is_none_or(|phase| phase.nbytes() <= 4)
         && dummy.is_none_or(|phase| {
-            cycles(phase.cycles(rate)).is_some() && !(writes && address.is_some())
+            cycles(phase.cycles()).is_some() && !(writes && address.is_some())
         })
+        // Without an address it is a command.
+        && (address.is_some() || len <= stig::MAX_DATA)
 }
 
 /// A number of dummy cycles, if there can be so many.
@@ -70,9 +74,7 @@ fn cycles(number: u32) -> Option<Bounded<u32, 5>> {
 
 /// The cycles between address and data.
 pub(crate) fn dummy_cycles(op: &OpTemplate) -> Result<Bounded<u32, 5>> {
-    let number = op
-        .dummy_phase()
-        .map_or(0, |dummy| dummy.cycles(op.command().rate));
+    let number = op.dummy_phase().map_or(0, |dummy| dummy.cycles());
 
     cycles(number).ok_or(EOPNOTSUPP)
 }
@@ -82,7 +84,7 @@ pub(crate) fn wires(op: &OpTemplate) -> READ_INSTRUCTION {
     let wires = |width: Option<Width>| Wires(width.unwrap_or(Width::Single));
 
     READ_INSTRUCTION::zeroed()
-        .with_command_wires(Wires(op.command().width))
+        .with_command_wires(Wires(op.command().width()))
         .with_address_wires(wires(op.address_phase().map(|phase| phase.width())))
         .with_data_wires(wires(op.transfer_phase().map(|phase| phase.width())))
 }
@@ -95,21 +97,22 @@ pub(crate) enum Engine {
     Write,
 }
 
-/// An operation's turn: the controller is there for nobody else, and set up for its flash.
-pub(crate) struct Turn<'t, 'a> {
+/// An operation's execution: the controller is there for nobody else, and set up for its flash.
+pub(crate) struct Execution<'t, 'a> {
     pub(crate) qspi: &'t Qspi<'a>,
-    /// Whom to complain about.
-    pub(crate) dev: &'t Device,
+    /// What is going on, for the message if it fails.
+    pub(crate) step: &'t Cell<&'static str>,
     pub(crate) setup: &'t mut Setup,
 }
 
-impl<'t, 'a> Turn<'t, 'a> {
+impl<'t, 'a> Execution<'t, 'a> {
     pub(crate) fn regs(&self) -> &'t IoMem<'a, SIZE> {
         self.qspi.hardware().regs()
     }
 
     pub(crate) fn wait_idle(&self) -> Result {
-        self.qspi.hardware().wait_idle(self.dev)
+        self.step.set("waiting for the controller to be idle");
+        self.qspi.hardware().wait_idle()
     }
 
     /// Sets single or double transfer rate, and returns the first byte of the opcode.
@@ -117,7 +120,7 @@ impl<'t, 'a> Turn<'t, 'a> {
         let regs = self.regs();
         let command = op.command();
 
-        let opcode = match (command.rate, command.opcode) {
+        let opcode = match (command.rate(), command.opcode()) {
             (Rate::Str, Opcode::One(opcode)) => opcode,
             (Rate::Dtr, Opcode::Two(opcode)) => {
                 let [first, second] = opcode.to_be_bytes();
@@ -132,12 +135,12 @@ impl<'t, 'a> Turn<'t, 'a> {
             _ => return Err(EINVAL),
         };
 
-        if self.setup.rate != Some(command.rate) {
-            let dtr = command.rate.is_dtr();
+        if self.setup.rate != Some(command.rate()) {
+            let dtr = command.rate().is_dtr();
 
             regs.update(CONFIG, |config| config.with_dtr(dtr).with_dual_opcode(dtr));
             self.wait_idle()?;
-            self.setup.rate = Some(command.rate);
+            self.setup.rate = Some(command.rate());
         }
         Ok(opcode)
     }

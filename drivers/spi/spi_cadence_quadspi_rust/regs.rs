@@ -41,19 +41,19 @@ impl From<Wires> for Bounded<u32, 2> {
 }
 
 /// What the registers of an indirect access are relative to.
-pub(crate) struct Direction;
+pub(crate) struct IndirectBase;
 
 /// An indirect read.
-pub(crate) struct Read;
+pub(crate) struct IndirectRead;
 
-impl RegisterBase<Direction> for Read {
+impl RegisterBase<IndirectBase> for IndirectRead {
     const BASE: usize = 0x60;
 }
 
 /// An indirect write.
-pub(crate) struct Write;
+pub(crate) struct IndirectWrite;
 
-impl RegisterBase<Direction> for Write {
+impl RegisterBase<IndirectBase> for IndirectWrite {
     const BASE: usize = 0x70;
 }
 
@@ -163,23 +163,23 @@ register! {
         1:1 enable => bool;
     }
 
-    /// An indirect access, of which there is one in each [`Direction`].
-    pub(crate) INDIRECT(u32) @ Direction + 0x0 {
+    /// An indirect access, of which there is one in each [`IndirectBase`].
+    pub(crate) INDIRECT(u32) @ IndirectBase + 0x0 {
         0:0 start => bool;
         1:1 cancel => bool;
         5:5 done => bool;
     }
 
     /// At how many bytes in the SRAM the CPU hears of it.
-    pub(crate) INDIRECT_WATERMARK(u32) @ Direction + 0x4 {
+    pub(crate) INDIRECT_WATERMARK(u32) @ IndirectBase + 0x4 {
         31:0 bytes;
     }
 
-    pub(crate) INDIRECT_ADDRESS(u32) @ Direction + 0x8 {
+    pub(crate) INDIRECT_ADDRESS(u32) @ IndirectBase + 0x8 {
         31:0 address;
     }
 
-    pub(crate) INDIRECT_BYTES(u32) @ Direction + 0xc {
+    pub(crate) INDIRECT_BYTES(u32) @ IndirectBase + 0xc {
         31:0 bytes;
     }
 

@@ -10,7 +10,7 @@ use super::{
     protocol::{
         self,
         Engine,
-        Turn, //
+        Execution, //
     },
     regs::*, //
 };
@@ -33,21 +33,21 @@ fn count(bytes: usize) -> Bounded<u32, 3> {
 }
 
 /// Executes an operation as a command.
-pub(crate) fn execute(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
-    let done = command(turn, op);
+pub(crate) fn execute(execution: &mut Execution<'_, '_>, op: &mut Op<'_>) -> Result {
+    let done = command(execution, op);
 
-    turn.regs().write_reg(STIG::zeroed());
+    execution.regs().write_reg(STIG::zeroed());
     done
 }
 
-fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
-    let regs = turn.regs();
+fn command(execution: &mut Execution<'_, '_>, op: &mut Op<'_>) -> Result {
+    let regs = execution.regs();
 
+    // `supports_op()` has seen to the length.
     if op.len() > MAX_DATA {
-        dev_err!(turn.dev, "{} bytes are too many for a command\n", op.len());
         return Err(EINVAL);
     }
-    let opcode = turn.set_up(op.template(), Engine::Stig)?;
+    let opcode = execution.set_up(op.template(), Engine::Stig)?;
     let mut command = STIG::zeroed()
         .with_opcode(opcode)
         .with_dummy_cycles(protocol::dummy_cycles(op.template())?);
@@ -64,10 +64,10 @@ fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
     }
 
     match op.data() {
-        Data::None => run(turn, command),
+        Data::None => run(execution, command),
         Data::In(mut data) => {
             run(
-                turn,
+                execution,
                 command.with_read(true).with_read_bytes(count(data.len())),
             )?;
 
@@ -90,7 +90,7 @@ fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
                 regs.write_reg(STIG_WRITE_HIGH::zeroed().with_data((value >> 32) as u32));
             }
             run(
-                turn,
+                execution,
                 command.with_write(true).with_write_bytes(count(data.len())),
             )
         }
@@ -98,16 +98,16 @@ fn command(turn: &mut Turn<'_, '_>, op: &mut Op<'_>) -> Result {
 }
 
 /// Lets the controller do it, and waits. What was read is there as long as the command is.
-fn run(turn: &Turn<'_, '_>, command: STIG) -> Result {
-    let regs = turn.regs();
+fn run(execution: &Execution<'_, '_>, command: STIG) -> Result {
+    let regs = execution.regs();
 
+    execution.step.set("a command");
     regs.write_reg(command);
     regs.write_reg(command.with_execute(true));
     poll(
         || regs.read(STIG),
         |command| !command.in_progress(),
         TIMEOUT,
-    )
-    .inspect_err(|_| dev_err!(turn.dev, "a command does not end\n"))?;
-    turn.wait_idle()
+    )?;
+    execution.wait_idle()
 }

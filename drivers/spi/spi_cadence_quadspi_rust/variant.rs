@@ -15,19 +15,19 @@ use kernel::{
 
 use core::num::NonZeroU32;
 
-/// How data that has an address gets to the flash and back.
+/// Which data goes through the window, where the flash appears as memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Through the SRAM.
-    Indirect,
-    /// Reads within the window directly, all else through the SRAM.
+pub(crate) enum WindowUse {
+    /// None: all is transferred through the SRAM.
+    None,
+    /// What is read from within it. All else is transferred through the SRAM.
     ///
-    /// Direct writes are for controllers that look for themselves when the flash has written: the
-    /// bus may be too slow for a page in one piece. All that have both ways do so, and all are told
-    /// not to, see [`WriteCompletion`].
-    DirectReads,
-    /// Directly, within the window; there is no SRAM.
-    Direct,
+    /// Direct writes are for controllers that poll the flash by themselves when it has written: the
+    /// bus may be too slow for a page in one piece. All that have both do so, and all are told not
+    /// to, see [`WriteCompletion`].
+    Reads,
+    /// All: there is no SRAM.
+    Only,
 }
 
 /// How the driver learns that there is something to read.
@@ -60,7 +60,7 @@ pub(crate) enum Rates {
 
 /// A variant of the controller.
 pub(crate) struct Variant {
-    pub(crate) access: Access,
+    pub(crate) window: WindowUse,
     pub(crate) read_events: ReadEvents,
     pub(crate) write_completion: WriteCompletion,
     /// Short reads with an address are done as commands.
@@ -86,7 +86,7 @@ pub(crate) struct Variant {
 impl Variant {
     /// The controller as Cadence describes it, without direct access.
     const CADENCE: Self = Self {
-        access: Access::Indirect,
+        window: WindowUse::None,
         read_events: ReadEvents::Interrupt(regs::READ_EVENTS),
         write_completion: WriteCompletion::Automatic,
         stig_reads: true,
@@ -170,7 +170,7 @@ pub(crate) static JH7110: Variant = Variant {
 
 /// `ti,k2g-qspi`
 pub(crate) static K2G: Variant = Variant {
-    access: Access::DirectReads,
+    window: WindowUse::Reads,
     // A few would do according to the manual. This is what the C driver waits, at least.
     write_delay: 50,
     ..Variant::CADENCE
@@ -185,7 +185,7 @@ pub(crate) static AM654: Variant = Variant {
 
 /// `renesas,rzn1-qspi`
 pub(crate) static RZN1: Variant = Variant {
-    access: Access::Direct,
+    window: WindowUse::Only,
     read_events: ReadEvents::Poll,
     write_completion: WriteCompletion::Absent,
     write_protect: true,

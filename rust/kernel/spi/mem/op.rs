@@ -3,19 +3,17 @@
 //! SPI memory operations.
 //!
 //! An operation has up to four phases: command, address, dummy and data. [`OpTemplate`] says how
-//! each of them goes over the wires, [`Op`] adds which address and which data.
+//! each of them goes over the wires; the [`Op`] that a controller executes has address and data,
+//! too.
 
-use super::{
-    buffer::DmaBytes,
-    data::{
-        DataIn,
-        DataOut, //
-    }, //
-};
 use crate::{
     bindings,
     clk::Hertz,
-    prelude::*, //
+    prelude::*,
+    transfer::{
+        DataIn,
+        DataOut, //
+    }, //
 };
 
 use core::{
@@ -42,17 +40,6 @@ impl Width {
     #[inline]
     pub const fn wires(self) -> u8 {
         self as u8
-    }
-
-    /// The binary logarithm of the number of wires, which is how registers tend to have it.
-    #[inline]
-    pub const fn log2(self) -> u8 {
-        match self {
-            Self::Single => 0,
-            Self::Dual => 1,
-            Self::Quad => 2,
-            Self::Octal => 3,
-        }
     }
 }
 
@@ -107,12 +94,9 @@ pub enum Opcode {
 /// The command phase, which every operation has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// What is sent.
-    pub opcode: Opcode,
-    /// On how many wires.
-    pub width: Width,
-    /// At which rate.
-    pub rate: Rate,
+    opcode: Opcode,
+    width: Width,
+    rate: Rate,
 }
 
 impl Command {
@@ -126,14 +110,22 @@ impl Command {
         }
     }
 
-    /// A two-byte opcode at double transfer rate.
+    /// What is sent.
     #[inline]
-    pub const fn dtr(opcode: u16, width: Width) -> Self {
-        Self {
-            opcode: Opcode::Two(opcode),
-            width,
-            rate: Rate::Dtr,
-        }
+    pub const fn opcode(&self) -> Opcode {
+        self.opcode
+    }
+
+    /// On how many wires.
+    #[inline]
+    pub const fn width(&self) -> Width {
+        self.width
+    }
+
+    /// At which rate.
+    #[inline]
+    pub const fn rate(&self) -> Rate {
+        self.rate
     }
 }
 
@@ -150,36 +142,28 @@ pub struct Address {
 }
 
 impl Address {
-    /// The bytes of an address that fits into a C `struct spi_mem_op`.
-    const C_MAX: u8 = 8;
-
-    /// The bytes of an address that may be sent.
+    /// The bytes of an address that a memory may have.
     ///
-    /// No memory has more, and not all drivers of controllers in C ask how many there are before
-    /// they put them into a buffer for one that has no more.
+    /// Some drivers of controllers in C have no room for more.
     pub const MAX: u8 = 4;
 
-    /// An address of `nbytes` bytes.
+    /// An address of `nbytes` bytes, at single transfer rate.
     ///
     /// There is none if that is not from 1 to [`Address::MAX`]. In a constant, `unwrap()` makes
     /// this an error of compilation.
-    pub const fn new(nbytes: u8, width: Width, rate: Rate) -> Option<Self> {
+    #[inline]
+    pub const fn new(nbytes: u8, width: Width) -> Option<Self> {
         match nbytes {
-            // INVARIANT: Just checked.
-            1..=Self::MAX => Some(Self {
-                nbytes,
-                width,
-                rate,
-            }),
+            1..=Self::MAX => Self::from_c(nbytes, width, Rate::Str),
             _ => None,
         }
     }
 
-    /// An address of `nbytes` bytes, if C may have one.
+    /// An address of `nbytes` bytes, if `struct spi_mem_op` has room for it.
     const fn from_c(nbytes: u8, width: Width, rate: Rate) -> Option<Self> {
         match nbytes {
             // INVARIANT: Just checked.
-            1..=Self::C_MAX => Some(Self {
+            1..=8 => Some(Self {
                 nbytes,
                 width,
                 rate,
@@ -188,8 +172,7 @@ impl Address {
         }
     }
 
-    /// The number of bytes: from 1 to [`Address::MAX`], but callbacks of controllers may get up to
-    /// 8 from users in C.
+    /// The number of bytes: from 1 to 8.
     #[inline]
     pub const fn nbytes(&self) -> u8 {
         self.nbytes
@@ -214,24 +197,27 @@ impl Address {
     }
 }
 
-/// The dummy phase: clock cycles, counted in bytes, in which nothing is said.
+/// The dummy phase: clock cycles, counted in bytes, in which no data is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dummy {
-    /// How many bytes would be sent in that time.
-    pub nbytes: NonZeroU8,
-    /// On how many wires.
-    pub width: Width,
-    /// At which rate.
-    pub rate: Rate,
+    nbytes: NonZeroU8,
+    width: Width,
+    rate: Rate,
 }
 
 impl Dummy {
-    /// The number of clock cycles if `rate` is what the bytes were counted at.
+    /// At which rate the bytes were counted.
     #[inline]
-    pub const fn cycles(&self, rate: Rate) -> u32 {
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The number of clock cycles.
+    #[inline]
+    pub const fn cycles(&self) -> u32 {
         let cycles = self.nbytes.get() as u32 * (8 / self.width.wires() as u32);
 
-        match rate {
+        match self.rate {
             Rate::Str => cycles,
             Rate::Dtr => cycles / 2,
         }
@@ -253,20 +239,16 @@ pub struct Transfer {
     direction: Direction,
     width: Width,
     rate: Rate,
-    ecc: bool,
-    swap16: bool,
 }
 
 impl Transfer {
-    /// Data that is read or written.
+    /// Data that is read or written, at single transfer rate.
     #[inline]
-    pub const fn new(direction: Direction, width: Width, rate: Rate) -> Self {
+    pub const fn new(direction: Direction, width: Width) -> Self {
         Self {
             direction,
             width,
-            rate,
-            ecc: false,
-            swap16: false,
+            rate: Rate::Str,
         }
     }
 
@@ -287,39 +269,33 @@ impl Transfer {
     pub const fn rate(&self) -> Rate {
         self.rate
     }
-
-    /// Whether the controller is to correct errors.
-    #[inline]
-    pub const fn has_ecc(&self) -> bool {
-        self.ecc
-    }
-
-    /// Whether the controller is to swap the bytes of 16-bit words.
-    #[inline]
-    pub const fn has_swap16(&self) -> bool {
-        self.swap16
-    }
 }
 
-/// An operation without its address and data: what can be asked about, and used again and again.
+/// An operation without its address and data: how its phases go over the wires.
 ///
-/// For C, this and what an [`Op`] adds are one [`struct spi_mem_op`].
-///
-/// All parts of it are types that hold no nonsense: there is no width of three wires, no address
-/// of five bytes, no data without a direction. Whether a controller can do it is another question;
-/// see [`Mem::supports`](super::Mem::supports).
+/// For C, this and what an [`Op`] adds are one [`struct spi_mem_op`]. A driver of a memory makes
+/// templates, as constants, and executes them with an address and data: see
+/// [`Device`](super::Device). Their parts are types that have valid values only; whether a
+/// controller can do them is another question.
 ///
 /// # Examples
 ///
 /// ```
-/// use kernel::spi::mem::{Address, Command, Direction, OpTemplate, Rate, Transfer, Width};
+/// use kernel::spi::mem::{
+///     Address,
+///     Command,
+///     Direction,
+///     OpTemplate,
+///     Transfer,
+///     Width, //
+/// };
 ///
 /// /// Read from a SRAM with 64 KiB.
 /// const READ: OpTemplate = OpTemplate::new(Command::new(0x03, Width::Single))
-///     .address(Address::new(2, Width::Single, Rate::Str).unwrap())
-///     .transfer(Transfer::new(Direction::In, Width::Single, Rate::Str));
+///     .address(Address::new(2, Width::Single).unwrap())
+///     .transfer(Transfer::new(Direction::In, Width::Single));
 ///
-/// assert!(Address::new(5, Width::Single, Rate::Str).is_none());
+/// assert!(Address::new(5, Width::Single).is_none());
 /// assert_eq!(READ.transfer_phase().map(|data| data.direction()), Some(Direction::In));
 /// ```
 ///
@@ -356,37 +332,11 @@ impl OpTemplate {
         }
     }
 
-    /// Adds a dummy phase.
-    #[inline]
-    pub const fn dummy(self, dummy: Dummy) -> Self {
-        Self {
-            dummy: Some(dummy),
-            ..self
-        }
-    }
-
     /// Adds a data phase.
     #[inline]
     pub const fn transfer(self, transfer: Transfer) -> Self {
         Self {
             transfer: Some(transfer),
-            ..self
-        }
-    }
-
-    /// Limits the frequency for this operation, to less than what the device allows.
-    ///
-    /// 0 Hz is no limit; more than 4 GHz is none, either.
-    #[inline]
-    pub const fn max_freq(self, max: Hertz) -> Self {
-        let hz = max.as_hz();
-
-        Self {
-            max_freq: if hz > u32::MAX as c_ulong {
-                0
-            } else {
-                hz as u32
-            },
             ..self
         }
     }
@@ -415,70 +365,6 @@ impl OpTemplate {
         self.transfer
     }
 
-    /// An operation without data.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`]
-    ///
-    /// - if the template has a data phase;
-    /// - if `address` is not there exactly when the template has an address phase, or does not fit
-    ///   into that;
-    /// - if that has more than [`Address::MAX`] bytes, as one that a controller's driver got from C
-    ///   may have;
-    /// - if a phase that has eight wires and double transfer rate, thus two bytes in each clock
-    ///   cycle, has an odd number of bytes.
-    pub fn op(&self, address: Option<u64>) -> Result<Op<'static>> {
-        Op::build(*self, address, Data::None)
-    }
-
-    /// An operation that fills `data` from the memory.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if the template does not have data of that direction, or if `data` is empty or
-    /// has 4 GiB or more, and as for [`OpTemplate::op`].
-    pub fn read<'buf>(&self, address: Option<u64>, data: &'buf mut DmaBytes) -> Result<Op<'buf>> {
-        Op::build(*self, address, Data::In(DataIn::from_slice(data)))
-    }
-
-    /// An operation that sends `data` to the memory.
-    ///
-    /// # Errors
-    ///
-    /// As for [`OpTemplate::read`].
-    pub fn write<'buf>(&self, address: Option<u64>, data: &'buf DmaBytes) -> Result<Op<'buf>> {
-        Op::build(*self, address, Data::Out(DataOut::from_slice(data)))
-    }
-
-    /// Whether the address has more bytes than [`Address::MAX`], as one that came from C may.
-    fn has_long_address(&self) -> bool {
-        self.address
-            .is_some_and(|phase| phase.nbytes > Address::MAX)
-    }
-
-    /// Whether a phase ends in the middle of a clock cycle, with `len` bytes of data.
-    fn halves_a_cycle(&self, len: usize) -> bool {
-        let odd = |width, rate: Rate, nbytes: usize| {
-            width == Width::Octal && rate.is_dtr() && !nbytes.is_multiple_of(2)
-        };
-        let opcode = match self.command.opcode {
-            Opcode::One(_) => 1,
-            Opcode::Two(_) => 2,
-        };
-
-        odd(self.command.width, self.command.rate, opcode)
-            || self
-                .address
-                .is_some_and(|phase| odd(phase.width, phase.rate, phase.nbytes.into()))
-            || self
-                .dummy
-                .is_some_and(|phase| odd(phase.width, phase.rate, phase.nbytes.get().into()))
-            || self
-                .transfer
-                .is_some_and(|phase| odd(phase.width, phase.rate, len))
-    }
-
     /// What a C pointer points to, checked.
     ///
     /// Widths of phases that do not exist do not matter. Fails with [`EINVAL`] if it is no
@@ -493,11 +379,17 @@ impl OpTemplate {
             2 => Opcode::Two(raw.cmd.opcode),
             _ => return Err(EINVAL),
         };
-        let mut template = Self::new(Command {
-            opcode,
-            width: raw.cmd.buswidth.try_into()?,
-            rate: Rate::from_bit(raw.cmd.dtr()),
-        });
+        let mut template = Self {
+            command: Command {
+                opcode,
+                width: raw.cmd.buswidth.try_into()?,
+                rate: Rate::from_bit(raw.cmd.dtr()),
+            },
+            address: None,
+            dummy: None,
+            transfer: None,
+            max_freq: raw.max_freq,
+        };
         if raw.addr.nbytes != 0 {
             let width = raw.addr.buswidth.try_into()?;
             let rate = Rate::from_bit(raw.addr.dtr());
@@ -525,17 +417,14 @@ impl OpTemplate {
                 direction,
                 width: raw.data.buswidth.try_into()?,
                 rate: Rate::from_bit(raw.data.dtr()),
-                ecc: raw.data.ecc() != 0,
-                swap16: raw.data.swap16() != 0,
             });
         }
-        template.max_freq = raw.max_freq;
 
         Ok(template)
     }
 
-    /// For C, without address and data.
-    pub(super) fn to_raw(self) -> bindings::spi_mem_op {
+    /// For C, with `len` bytes of data, which are not there yet.
+    pub(super) fn to_raw(self, len: u32) -> bindings::spi_mem_op {
         let mut raw: bindings::spi_mem_op = pin_init::zeroed();
 
         (raw.cmd.nbytes, raw.cmd.opcode) = match self.command.opcode {
@@ -561,12 +450,42 @@ impl OpTemplate {
             };
             raw.data.buswidth = transfer.width.wires();
             raw.data.set_dtr(transfer.rate.is_dtr().into());
-            raw.data.set_ecc(transfer.ecc.into());
-            raw.data.set_swap16(transfer.swap16.into());
+            raw.data.nbytes = len;
         }
         raw.max_freq = self.max_freq;
 
         raw
+    }
+
+    /// For C, with an address and `len` bytes of data, which are not there yet.
+    ///
+    /// Fails with [`EINVAL`] if the template is not for these.
+    pub(super) fn to_op(
+        self,
+        address: Option<u64>,
+        direction: Option<Direction>,
+        len: usize,
+    ) -> Result<bindings::spi_mem_op> {
+        if self.transfer.map(|phase| phase.direction) != direction {
+            return Err(EINVAL);
+        }
+        if direction.is_some() == (len == 0) {
+            return Err(EINVAL);
+        }
+        let address = match (self.address, address) {
+            (None, None) => 0,
+            // A template of a controller's driver may have a longer one.
+            (Some(phase), Some(address))
+                if phase.nbytes <= Address::MAX && address <= phase.max() =>
+            {
+                address
+            }
+            _ => return Err(EINVAL),
+        };
+
+        let mut raw = self.to_raw(u32::try_from(len)?);
+        raw.addr.val = address;
+        Ok(raw)
     }
 }
 
@@ -598,11 +517,9 @@ impl Data<'_> {
     }
 }
 
-/// An operation.
+/// An operation that a controller is to execute: a C [`struct spi_mem_op`], checked.
 ///
-/// Flash drivers make it of an [`OpTemplate`] and execute it; controller drivers get it to
-/// execute. One that is made has its data for itself while it lives, and to execute it takes
-/// `&mut`: data that is read is written to, and C writes the frequency into the operation.
+/// [`struct spi_mem_op`]: srctree/include/linux/spi/spi-mem.h
 ///
 /// # Invariants
 ///
@@ -617,35 +534,6 @@ pub struct Op<'buf> {
 }
 
 impl<'buf> Op<'buf> {
-    fn build(template: OpTemplate, address: Option<u64>, data: Data<'buf>) -> Result<Self> {
-        let direction = match &data {
-            Data::None => None,
-            Data::In(_) => Some(Direction::In),
-            Data::Out(_) => Some(Direction::Out),
-        };
-        if template.transfer.map(|transfer| transfer.direction) != direction {
-            return Err(EINVAL);
-        }
-        if direction.is_some() && (data.is_empty() || u32::try_from(data.len()).is_err()) {
-            return Err(EINVAL);
-        }
-        if template.has_long_address() || template.halves_a_cycle(data.len()) {
-            return Err(EINVAL);
-        }
-        let address = match (template.address, address) {
-            (None, None) => 0,
-            (Some(phase), Some(address)) if address <= phase.max() => address,
-            _ => return Err(EINVAL),
-        };
-
-        // INVARIANT: All of it was checked just now.
-        Ok(Self {
-            template,
-            address,
-            data,
-        })
-    }
-
     /// The operation without address and data.
     #[inline]
     pub fn template(&self) -> &OpTemplate {
@@ -686,47 +574,6 @@ impl<'buf> Op<'buf> {
             Data::In(data) => Data::In(data.reborrow()),
             Data::Out(data) => Data::Out(*data),
         }
-    }
-
-    /// Leaves only the first `len` bytes of the data, if there are more.
-    pub(super) fn truncate(&mut self, len: usize) {
-        // INVARIANT: Less data is still data that may be there, and nothing else is changed.
-        match &mut self.data {
-            Data::None => (),
-            Data::In(data) => data.truncate(len),
-            Data::Out(data) => data.truncate(len),
-        }
-    }
-
-    /// Calls `f` with the operation as C has it, and takes over the length, if `f` succeeds.
-    ///
-    /// Fails with [`EINVAL`], and does not call `f`, if the operation came from C and has an
-    /// address of more than [`Address::MAX`] bytes.
-    pub(super) fn with_raw(
-        &mut self,
-        f: impl FnOnce(&mut bindings::spi_mem_op) -> Result,
-    ) -> Result {
-        if self.template.has_long_address() {
-            return Err(EINVAL);
-        }
-
-        let mut raw = self.template.to_raw();
-
-        raw.addr.val = self.address;
-        // CAST: By the type's invariant it fits.
-        raw.data.nbytes = self.data.len() as u32;
-        match &self.data {
-            Data::None => (),
-            Data::In(data) => raw.data.buf.in_ = data.as_ptr().cast(),
-            Data::Out(data) => raw.data.buf.out = data.as_ptr().cast(),
-        }
-
-        f(&mut raw)?;
-
-        // CAST: `u32` fits into `usize`.
-        self.truncate(raw.data.nbytes as usize);
-
-        Ok(())
     }
 
     /// What a C pointer points to, checked and copied; later changes do not matter.

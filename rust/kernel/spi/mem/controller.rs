@@ -1,123 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SPI controllers, seen from their drivers.
+//! Controllers of memories, seen from their drivers.
 
-use super::mem;
+use super::{
+    Operations,
+    VTable, //
+};
 use crate::{
     bindings,
-    clk::Hertz,
     device::{
         self,
         Bound, //
     },
     error::to_result,
-    impl_flags,
-    prelude::*, //
+    prelude::*,
+    spi::Properties, //
 };
 
 use core::{
     marker::PhantomData,
-    num::NonZeroU16,
     ptr::NonNull, //
 };
-
-impl_flags!(
-    /// What a controller can do with its wires, as a set of [`Mode`].
-    #[derive(Debug, Clone, Default, Copy, PartialEq, Eq)]
-    pub struct Modes(u32);
-
-    /// One thing that a controller can do with its wires. One wire for each direction is a matter
-    /// of course.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Mode {
-        /// Send on two wires.
-        TxDual = bindings::SPI_TX_DUAL,
-        /// Send on four wires.
-        TxQuad = bindings::SPI_TX_QUAD,
-        /// Send on eight wires.
-        TxOctal = bindings::SPI_TX_OCTAL,
-        /// Receive on two wires.
-        RxDual = bindings::SPI_RX_DUAL,
-        /// Receive on four wires.
-        RxQuad = bindings::SPI_RX_QUAD,
-        /// Receive on eight wires.
-        RxOctal = bindings::SPI_RX_OCTAL,
-    }
-);
-
-/// What the core is told about a controller.
-///
-/// There are no properties without what every controller has, its chip selects; all else has a
-/// default that is right for a controller that has nothing to say about it. The number of the bus
-/// comes from an alias in the device tree, or is any free one.
-///
-/// # Examples
-///
-/// ```
-/// use core::num::NonZeroU16;
-/// use kernel::{
-///     clk::Hertz,
-///     spi::{
-///         Mode,
-///         Properties, //
-///     }, //
-/// };
-///
-/// let properties = Properties::new(NonZeroU16::new(2).ok_or(EINVAL)?)
-///     .modes(Mode::RxDual | Mode::RxQuad)
-///     .max_speed(Hertz::from_mhz(100));
-/// # let _ = properties;
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Properties {
-    chip_selects: NonZeroU16,
-    modes: Modes,
-    min_speed: u32,
-    max_speed: u32,
-}
-
-/// In the unit of the C structures. What does not fit is faster than any of the limits.
-fn hz(speed: Hertz) -> u32 {
-    u32::try_from(speed.as_hz()).unwrap_or(u32::MAX)
-}
-
-impl Properties {
-    /// The properties of a controller with so many chip selects.
-    pub const fn new(chip_selects: NonZeroU16) -> Self {
-        Self {
-            chip_selects,
-            modes: Modes(0),
-            min_speed: 0,
-            max_speed: 0,
-        }
-    }
-
-    /// More than one wire in a direction; none by default.
-    pub fn modes(self, modes: impl Into<Modes>) -> Self {
-        Self {
-            modes: modes.into(),
-            ..self
-        }
-    }
-
-    /// The lowest frequency of the clock; by default, there is no limit.
-    pub fn min_speed(self, speed: Hertz) -> Self {
-        Self {
-            min_speed: hz(speed),
-            ..self
-        }
-    }
-
-    /// The highest frequency of the clock; by default, there is no limit.
-    pub fn max_speed(self, speed: Hertz) -> Self {
-        Self {
-            max_speed: hz(speed),
-            ..self
-        }
-    }
-}
 
 /// A controller that is not registered: a C [`struct spi_controller`].
 ///
@@ -128,13 +31,13 @@ impl Properties {
 /// `raw` is a controller of its own reference, with `T`'s operations, whose parent is `parent`.
 ///
 /// [`struct spi_controller`]: srctree/include/linux/spi/spi.h
-pub struct Controller<'bound, T: mem::Operations> {
+pub struct Controller<'bound, T: Operations> {
     raw: NonNull<bindings::spi_controller>,
     parent: &'bound device::Device<Bound>,
     _operations: PhantomData<fn() -> T>,
 }
 
-impl<'bound, T: mem::Operations> Controller<'bound, T> {
+impl<'bound, T: Operations> Controller<'bound, T> {
     /// Allocates a controller for a driver that is bound to `parent`.
     ///
     /// Its firmware node, and with that the devices on the bus, are those of `parent`.
@@ -154,12 +57,9 @@ impl<'bound, T: mem::Operations> Controller<'bound, T> {
         unsafe {
             let ctlr = raw.as_ptr();
             bindings::spi_controller_set_devdata(ctlr, core::ptr::null_mut());
-            (*ctlr).num_chipselect = properties.chip_selects.get();
-            (*ctlr).mode_bits = properties.modes.into();
-            (*ctlr).min_speed_hz = properties.min_speed;
-            (*ctlr).max_speed_hz = properties.max_speed;
-            (*ctlr).mem_ops = mem::ops::<T>();
-            (*ctlr).mem_caps = mem::caps::<T>();
+            properties.apply(ctlr);
+            (*ctlr).mem_ops = &VTable::<T>::OPS;
+            (*ctlr).mem_caps = &VTable::<T>::CAPS;
         }
 
         // INVARIANT: The reference is what allocation returns.
@@ -176,7 +76,7 @@ impl<'bound, T: mem::Operations> Controller<'bound, T> {
     }
 }
 
-impl<T: mem::Operations> Drop for Controller<'_, T> {
+impl<T: Operations> Drop for Controller<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type's invariant, there is a reference to give up.
         unsafe { bindings::spi_controller_put(self.raw.as_ptr()) };
@@ -184,17 +84,17 @@ impl<T: mem::Operations> Drop for Controller<'_, T> {
 }
 
 // SAFETY: It is memory of its own, and a reference to it can be given up by any task.
-unsafe impl<T: mem::Operations> Send for Controller<'_, T> {}
+unsafe impl<T: Operations> Send for Controller<'_, T> {}
 
 // SAFETY: A shared reference gives access to the parent only.
-unsafe impl<T: mem::Operations> Sync for Controller<'_, T> {}
+unsafe impl<T: Operations> Sync for Controller<'_, T> {}
 
 /// A controller that is registered, with all that its callbacks use.
 ///
 /// From before [`Registration::new`] has returned, the operations of flash drivers come in, and a
-/// callback of `T` gets the data through the proof that it is [`InFlight`](mem::InFlight). To drop
-/// the registration is to end that: devices on the bus lose their drivers, who may still do what
-/// they have to; then the gate is closed, new operations fail with `ESHUTDOWN`, those that are
+/// callback of `T` gets the data through the proof that it is [`InFlight`](super::InFlight). To
+/// drop the registration is to end that: devices on the bus lose their drivers, who may still do
+/// what they have to; then the gate is closed, new operations fail with `ESHUTDOWN`, those that are
 /// inside are waited for; and when none can be left, the data is dropped.
 ///
 /// So a driver puts into the data what its callbacks use, in the order in which it is to go, and
@@ -207,12 +107,12 @@ unsafe impl<T: mem::Operations> Sync for Controller<'_, T> {}
 /// # Invariants
 ///
 /// The controller is registered, and its device data points to `data`.
-pub struct Registration<'bound, T: mem::Operations> {
+pub struct Registration<'bound, T: Operations> {
     controller: Controller<'bound, T>,
-    data: Pin<KBox<T::Data<'bound>>>,
+    data: Pin<KBox<T::RegistrationData<'bound>>>,
 }
 
-impl<'bound, T: mem::Operations> Registration<'bound, T> {
+impl<'bound, T: Operations> Registration<'bound, T> {
     /// Registers `controller`, with `data` for its callbacks.
     ///
     /// Devices of the device tree are added; their drivers may be bound, and execute operations,
@@ -230,7 +130,7 @@ impl<'bound, T: mem::Operations> Registration<'bound, T> {
     /// The registration must not be forgotten: it is to be dropped, before the end of `'bound`.
     pub unsafe fn new<E>(
         controller: Controller<'bound, T>,
-        data: impl PinInit<T::Data<'bound>, E>,
+        data: impl PinInit<T::RegistrationData<'bound>, E>,
     ) -> Result<Self>
     where
         Error: From<E>,
@@ -238,7 +138,7 @@ impl<'bound, T: mem::Operations> Registration<'bound, T> {
         let data = KBox::pin_init(data, GFP_KERNEL)?;
         let ctlr = controller.raw.as_ptr();
 
-        // Callbacks shorten the lifetime again, see `mem::InFlight`.
+        // Callbacks shorten the lifetime again, see `InFlight`.
         let ptr = core::ptr::from_ref(&*data).cast_mut().cast();
         // SAFETY: Nobody else uses the controller before it is registered.
         unsafe { bindings::spi_controller_set_devdata(ctlr, ptr) };
@@ -254,7 +154,7 @@ impl<'bound, T: mem::Operations> Registration<'bound, T> {
     }
 
     /// The data that the callbacks have.
-    pub fn data(&self) -> &T::Data<'bound> {
+    pub fn data(&self) -> &T::RegistrationData<'bound> {
         &self.data
     }
 
@@ -264,12 +164,12 @@ impl<'bound, T: mem::Operations> Registration<'bound, T> {
     }
 
     #[cfg(CONFIG_RUST_SPI_MEM_KUNIT_TEST)]
-    pub(super) fn as_raw(&self) -> *mut bindings::spi_controller {
+    pub(in crate::spi) fn as_raw(&self) -> *mut bindings::spi_controller {
         self.controller.raw.as_ptr()
     }
 }
 
-impl<T: mem::Operations> Drop for Registration<'_, T> {
+impl<T: Operations> Drop for Registration<'_, T> {
     fn drop(&mut self) {
         let ctlr = self.controller.raw.as_ptr();
 
@@ -283,9 +183,9 @@ impl<T: mem::Operations> Drop for Registration<'_, T> {
     }
 }
 
-// SAFETY: `spi_unregister_controller()` can be called by any task that may sleep, and `T::Data` is
-// `Send`.
-unsafe impl<T: mem::Operations> Send for Registration<'_, T> {}
+// SAFETY: `spi_unregister_controller()` can be called by any task that may sleep, and
+// `T::RegistrationData` is `Send`.
+unsafe impl<T: Operations> Send for Registration<'_, T> {}
 
 // SAFETY: A shared reference gives access to the data, which is `Sync`, and to the parent.
-unsafe impl<T: mem::Operations> Sync for Registration<'_, T> {}
+unsafe impl<T: Operations> Sync for Registration<'_, T> {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The data of operations, as drivers of controllers have it.
+//! Memory that a driver transfers to or from hardware, and that may be used by others meanwhile.
 
 use crate::{
     bindings,
@@ -21,13 +21,31 @@ use core::{
     ptr::NonNull, //
 };
 
-/// Memory that an operation fills.
+/// Memory that an operation of a driver fills.
 ///
-/// It is no slice, for it need not be the operation's alone. Somebody who reads a block device of
-/// an MTD with `O_DIRECT` has the pages of his own memory filled, and may have another thread that
-/// uses them meanwhile. So bytes are copied here, by functions that do not mind, and what has
-/// become of them cannot be read. A driver that wants to look at what it got from a memory does so
-/// before.
+/// It is no slice, because it may be shared. A read of an MTD's block device with `O_DIRECT` fills
+/// pages of user space, which other threads can access at the same time. Bytes can be copied to it,
+/// but not read back: a driver that has to look at what it received does so before.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::transfer::DataIn;
+///
+/// let mut bytes = [0; 8];
+/// let (mut first, mut rest) = DataIn::from_slice(&mut bytes).split_at(3);
+///
+/// first.fill(1);
+/// assert_eq!(rest.copy_from(&[2; 4]), 4);
+/// assert_eq!((first.len(), rest.len()), (3, 5));
+/// let (_, mut last) = rest.split_at(4);
+/// assert_eq!(last.copy_from(&[3; 4]), 1);
+/// assert_eq!(last.copy_from(&[]), 0);
+/// let (last, mut none) = last.split_at(2);
+/// assert_eq!((last.len(), none.copy_from(&[4])), (1, 0));
+/// assert!(none.is_empty());
+/// assert_eq!(bytes, [1, 1, 1, 2, 2, 2, 2, 3]);
+/// ```
 ///
 /// # Invariants
 ///
@@ -46,12 +64,14 @@ unsafe impl Send for DataIn<'_> {}
 unsafe impl Sync for DataIn<'_> {}
 
 impl<'buf> DataIn<'buf> {
+    /// Memory of C.
+    ///
     /// # Safety
     ///
     /// `ptr` is valid for writes of `len` bytes for all of `'buf`, except that others may access
     /// them at the same time, and `len` is not more than [`isize::MAX`].
     #[inline(always)]
-    pub(super) unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
+    pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
         // INVARIANT: By the requirements of this function.
         Self {
             ptr,
@@ -61,26 +81,21 @@ impl<'buf> DataIn<'buf> {
     }
 
     /// All of `bytes`.
-    pub(in crate::spi) fn from_slice(bytes: &'buf mut [u8]) -> Self {
+    #[inline]
+    pub fn from_slice(bytes: &'buf mut [u8]) -> Self {
         // SAFETY: It is a slice, and nobody else has it.
         unsafe { Self::from_raw(NonNull::from(&mut *bytes).cast(), bytes.len()) }
     }
 
     /// The same for a shorter time.
     #[inline]
-    pub(super) fn reborrow(&mut self) -> DataIn<'_> {
+    pub fn reborrow(&mut self) -> DataIn<'_> {
         // SAFETY: By the type's invariant.
         unsafe { DataIn::from_raw(self.ptr, self.len) }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut u8 {
+    fn as_ptr(&self) -> *mut u8 {
         self.ptr.as_ptr()
-    }
-
-    /// Leaves only the first `len` bytes, if there are more.
-    pub(super) fn truncate(&mut self, len: usize) {
-        // INVARIANT: It does not become more.
-        self.len = self.len.min(len);
     }
 
     /// The number of bytes.
@@ -163,12 +178,28 @@ impl<'buf> DataIn<'buf> {
     }
 }
 
-/// Memory that an operation sends.
+/// Memory that an operation of a driver sends.
 ///
-/// It is no slice, for its bytes may change: they can be those of somebody who writes to a block
-/// device of an MTD with `O_DIRECT`, and has another thread that uses them meanwhile. So they are
-/// copied, by functions that do not mind. A driver that wants to look at them copies them once, and
-/// looks at the copy: who reads them twice may read something else.
+/// It is no slice, because its bytes may change at any time, as those of [`DataIn`] may. A driver
+/// that has to look at them copies them once, and looks at the copy.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::transfer::DataOut;
+///
+/// let bytes = [1, 1, 1, 2, 2, 2, 2, 3];
+/// let mut copy = [0; 4];
+/// let (first, rest) = DataOut::from_slice(&bytes).split_at(3);
+///
+/// assert_eq!(first.copy_to(&mut copy), 3);
+/// assert_eq!(copy, [1, 1, 1, 0]);
+/// assert_eq!(rest.copy_to(&mut copy), 4);
+/// assert_eq!(copy, [2, 2, 2, 2]);
+/// let (rest, none) = rest.split_at(6);
+/// assert_eq!((rest.len(), none.copy_to(&mut copy)), (5, 0));
+/// assert!(none.is_empty());
+/// ```
 ///
 /// # Invariants
 ///
@@ -188,12 +219,14 @@ unsafe impl Send for DataOut<'_> {}
 unsafe impl Sync for DataOut<'_> {}
 
 impl<'buf> DataOut<'buf> {
+    /// Memory of C.
+    ///
     /// # Safety
     ///
     /// `ptr` is valid for reads of `len` bytes for all of `'buf`, except that others may access
     /// them at the same time, and `len` is not more than [`isize::MAX`].
     #[inline(always)]
-    pub(super) unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
+    pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
         // INVARIANT: By the requirements of this function.
         Self {
             ptr,
@@ -203,19 +236,14 @@ impl<'buf> DataOut<'buf> {
     }
 
     /// All of `bytes`.
-    pub(in crate::spi) fn from_slice(bytes: &'buf [u8]) -> Self {
+    #[inline]
+    pub fn from_slice(bytes: &'buf [u8]) -> Self {
         // SAFETY: It is a slice.
         unsafe { Self::from_raw(NonNull::from(bytes).cast(), bytes.len()) }
     }
 
-    pub(super) fn as_ptr(&self) -> *const u8 {
+    fn as_ptr(&self) -> *const u8 {
         self.ptr.as_ptr()
-    }
-
-    /// Leaves only the first `len` bytes, if there are more.
-    pub(super) fn truncate(&mut self, len: usize) {
-        // INVARIANT: It does not become more.
-        self.len = self.len.min(len);
     }
 
     /// The number of bytes.
