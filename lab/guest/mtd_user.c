@@ -3,13 +3,14 @@
  * Uses MTDs, for scenarios in which they go away.
  *
  *   mtd_user read NAME PATH        reads one MTD over and over, until a read fails
+ *   mtd_user hold NAME PATH        reads one MTD over and over, and goes on after errors
  *   mtd_user sweep NAME            reads /proc/mtd and every file in /sys/class/mtd/
  *   mtd_user use NAME SEED START   opens, reads, erases, writes, locks, adds and deletes
  *                                  partitions at random; nothing changes below START
  *
- * The last two go on until /tmp/stop is there. /tmp/busy.NAME is made when one operation
- * succeeded, and /tmp/ended.NAME in the end, with the name of the error that ended reading
- * or the number of operations.
+ * The last three go on until /tmp/stop is there. /tmp/busy.NAME is made when one operation
+ * succeeded, and /tmp/ended.NAME in the end, with the name of the error that reading ended
+ * with or the number of operations.
  */
 
 #define _GNU_SOURCE
@@ -96,6 +97,46 @@ static int read_until_error(const char *name, const char *path)
 	/* What comes after the end is the same. */
 	if (pread(fd, buf, CHUNK, 0) >= 0)
 		say("ended", name, "a read after the error");
+	close(fd);
+
+	return 0;
+}
+
+/* Small reads: the bus may be slow. */
+static int hold(const char *name, const char *path)
+{
+	int fd = open(path, O_RDONLY), busy = 0, gone = 0, error = 0;
+	unsigned long failed = 0;
+	off_t off = 0;
+	ssize_t ret;
+
+	if (fd < 0) {
+		perror(path);
+		return 2;
+	}
+	while (!is_over()) {
+		ret = pread(fd, buf, 2048, off % (64 << 10));
+		if (ret > 0) {
+			if (!busy++)
+				say("busy", name, "reads");
+			if (gone)
+				break;
+			error = 0;
+			off += 2048;
+			continue;
+		}
+		/* Until it is taken away there may be others. */
+		error = ret ? errno : ENODATA;
+		gone |= error == ENODEV;
+		failed++;
+		usleep(1000);
+	}
+	printf("# reader %s: %lu reads failed, the last with %s\n", name, failed,
+	       error ? strerrorname_np(error) : "nothing");
+	if (gone && !error)
+		say("ended", name, "a read after ENODEV");
+	else
+		say("ended", name, error ? strerrorname_np(error) : "nothing");
 	close(fd);
 
 	return 0;
@@ -278,6 +319,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "read"))
 		return read_until_error(argv[2], argv[3]);
+	if (argc == 4 && !strcmp(argv[1], "hold"))
+		return hold(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "sweep"))
 		return sweep(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "use"))

@@ -1,5 +1,6 @@
 //! A driver that unregisters from inside an operation waits for itself, for ever. Lockdep
-//! has to say so.
+//! has to say so. And one that never ends an operation lets unregistering wait for ever: the
+//! hung-task detector has to say that.
 
 use std::fmt;
 
@@ -13,10 +14,12 @@ pub enum What {
     Nothing,
     Controller,
     Mtd,
+    /// The controller, by somebody else, while an operation runs that never ends.
+    Hang,
 }
 
 impl What {
-    pub const ALL: [Self; 3] = [Self::Nothing, Self::Controller, Self::Mtd];
+    pub const ALL: [Self; 4] = [Self::Nothing, Self::Controller, Self::Mtd, Self::Hang];
     /// Those that lockdep reports; each has a mutant that makes it silent.
     pub const REPORTED: [Self; 2] = [Self::Controller, Self::Mtd];
 
@@ -26,6 +29,7 @@ impl What {
             Self::Nothing => "none",
             Self::Controller => "spi",
             Self::Mtd => "mtd",
+            Self::Hang => "hang",
         }
     }
 
@@ -33,7 +37,7 @@ impl What {
     fn function(self) -> &'static str {
         match self {
             Self::Nothing => "",
-            Self::Controller => "spi_unregister_controller",
+            Self::Controller | Self::Hang => "spi_unregister_controller",
             Self::Mtd => "mtd_device_unregister",
         }
     }
@@ -41,7 +45,7 @@ impl What {
     /// How lockdep calls what operations hold.
     fn lock(self) -> &'static str {
         match self {
-            Self::Nothing => "",
+            Self::Nothing | Self::Hang => "",
             Self::Controller => "gate.srcu",
             Self::Mtd => "root->srcu",
         }
@@ -54,6 +58,7 @@ impl fmt::Display for What {
             Self::Nothing => "control, nobody unregisters inside",
             Self::Controller => "controller unregistered inside supports_op",
             Self::Mtd => "MTD unregistered inside _read",
+            Self::Hang => "controller unregistered under an operation that never ends",
         })
     }
 }
@@ -83,6 +88,12 @@ pub fn judge(what: What, console: &Console) -> Result<String, String> {
             (None, None) => Err("the operations were not made".to_owned()),
             (None, Some(_)) => Ok("nothing reported".to_owned()),
         };
+    }
+    if what == What::Hang {
+        return judge_hang(
+            console,
+            line("remove-inside: spi_unregister_controller() under"),
+        );
     }
     let said = format!("remove-inside: {}() from inside", what.function());
     let Some(start) = line(&said) else {
@@ -118,6 +129,37 @@ pub fn judge(what: What, console: &Console) -> Result<String, String> {
     Ok(format!("reported: {}", splat.title))
 }
 
+/// The hung-task detector, and nothing else, reports who waits and who is waited for.
+fn judge_hang(console: &Console, start: Option<usize>) -> Result<String, String> {
+    let Some(start) = start else {
+        return Err("nothing was unregistered".to_owned());
+    };
+    let mut hung = Vec::new();
+    for splat in &console.splats {
+        let title = &splat.title;
+        if splat.line < start {
+            return Err(format!("before it was unregistered: {title}"));
+        }
+        if title.starts_with("INFO: task ") && title.contains(" blocked for more than ") {
+            hung.push(splat);
+        } else if !title.starts_with("Kernel panic - not syncing: hung_task: ") {
+            return Err(format!("not what is expected: {title}"));
+        }
+    }
+    let waits = |function: &str| {
+        hung.iter()
+            .find(|it| it.stack.iter().any(|it| it == function))
+    };
+    let function = What::Hang.function();
+    let Some(waiting) = waits(function) else {
+        return Err(format!("no hung task in {function}"));
+    };
+    if waits("remove_inside_exec_op").is_none() {
+        return Err("the operation is not reported".to_owned());
+    }
+    Ok(format!("reported: {}, in {function}", waiting.title))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +167,22 @@ mod tests {
     // Of real boots.
     const SPI: &str = include_str!("../../fixtures/inside-spi.log");
     const MTD: &str = include_str!("../../fixtures/inside-mtd.log");
+    // Not of a boot: as khungtaskd prints it.
+    const HANG: &str = "\
+[    1.1][   T24] remove-inside: spi_unregister_controller() under an operation
+[   11.1][   T17] INFO: task remove-inside:24 blocked for more than 5 seconds.
+[   11.2][   T17] Call trace:
+[   11.3][   T17]  __switch_to+0x1/0x2 (T)
+[   11.4][   T17]  synchronize_srcu_expedited+0x1/0x2
+[   11.5][   T17]  spi_unregister_controller+0x1/0x2
+[   11.6][   T17]  ret_from_fork+0x1/0x2
+[   11.7][   T17] INFO: task never-ends:25 blocked for more than 5 seconds.
+[   11.8][   T17] Call trace:
+[   11.9][   T17]  wait_for_completion+0x1/0x2
+[   12.0][   T17]  remove_inside_exec_op+0x1/0x2
+[   12.1][   T17]  spi_mem_exec_op+0x1/0x2
+[   12.2][   T17] Kernel panic - not syncing: hung_task: blocked tasks
+";
 
     fn judged(what: What, log: &str) -> Result<String, String> {
         judge(what, &Console::parse(log))
@@ -179,6 +237,22 @@ mod tests {
         wrong(What::Controller, &warning, "not what lockdep says");
         let early = format!("WARNING: x.c:1 at f+0x1/0x2\n{SPI}");
         wrong(What::Controller, &early, "before it was unregistered");
+    }
+
+    #[test]
+    fn a_hang_has_to_be_reported_with_both_sides() {
+        let said = judged(What::Hang, HANG).expect("it is reported");
+        assert!(said.contains("INFO: task remove-inside:"), "{said}");
+        wrong(What::Hang, SPI, "nothing was unregistered");
+        wrong(What::Nothing, HANG, "INFO: task ");
+        let other = HANG.replace("spi_unregister_controller+", "spi_other+");
+        wrong(What::Hang, &other, "no hung task in");
+        let alone = HANG.replace("remove_inside_exec_op+", "other+");
+        wrong(What::Hang, &alone, "the operation is not reported");
+        let silent = HANG.split("INFO: task ").next().unwrap_or_default();
+        wrong(What::Hang, silent, "no hung task in");
+        let warning = format!("{HANG}WARNING: x.c:1 at f+0x1/0x2\n");
+        wrong(What::Hang, &warning, "not what is expected");
     }
 
     #[test]

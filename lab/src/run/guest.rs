@@ -28,7 +28,7 @@ const PROGRAMS: [&str; 2] = ["unbind_busy", "unbind_idle"];
 const OWN_PROGRAMS: [&str; 2] = ["compare_drivers", "restart_busy"];
 
 /// And those that are compiled.
-const OWN_COMPILED: [&str; 2] = ["flash_ops", "mtd_user"];
+const OWN_COMPILED: [&str; 3] = ["flash_ops", "mtd_user", "usb_bridge"];
 
 /// Programs of scenarios, and what they share.
 const SCENARIOS: &str = "lab/guest/scenarios";

@@ -13,10 +13,11 @@ use crate::parts::unregister_inside::{self, Row};
 /// lockdep before they wait (srcu_lock_sync()), and the boot is as it should be only if
 /// lockdep reports the recursion, with the unregistering in the report's stack. A hang
 /// without it is a failure. A control boot does the same operations, nobody unregisters,
-/// and nothing may be reported.
+/// and nothing may be reported. In a fourth boot, a driver never ends an operation, and
+/// another thread unregisters: the hung-task detector must report both.
 ///
 /// Builds the patched kernel with lab/kernel/inside/ (a minute the first time), then
-/// takes 10 s for each of three boots. Writes out/boot/.
+/// takes 10 s for each of four boots. Writes out/boot/.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
