@@ -318,3 +318,61 @@ impl<'buf> DataOut<'buf> {
         unsafe { io::try_write_rep32(io, buffer, offset) }
     }
 }
+
+/// The error of an operation on a range of bytes, with the number of bytes that were done.
+///
+/// An [`Error`], and what converts to one, converts to an `Incomplete` with nothing done.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::transfer::Incomplete;
+///
+/// fn read(from: u64) -> Result<(), Incomplete> {
+///     let start = usize::try_from(from)?;
+///
+///     match start {
+///         0..0x100 => Ok(()),
+///         _ => Err(Incomplete::new(0x10, EIO)),
+///     }
+/// }
+///
+/// assert!(read(0).is_ok());
+/// assert_eq!(read(0x100), Err(Incomplete::new(0x10, EIO)));
+/// assert_eq!(Incomplete::from(EINVAL).done(), 0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incomplete {
+    done: u64,
+    error: Error,
+}
+
+impl Incomplete {
+    /// An error after `done` bytes from the start.
+    #[inline]
+    pub const fn new(done: u64, error: Error) -> Self {
+        Self { done, error }
+    }
+
+    /// The number of bytes that were done.
+    #[inline]
+    pub const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The error.
+    #[inline]
+    pub const fn error(&self) -> Error {
+        self.error
+    }
+}
+
+impl<E> From<E> for Incomplete
+where
+    Error: From<E>,
+{
+    #[inline]
+    fn from(error: E) -> Self {
+        Self::new(0, error.into())
+    }
+}
