@@ -27,23 +27,9 @@
 #include <unistd.h>
 #include <mtd/mtd-user.h>
 
+#include "random.h"
+
 #define MAX_LENGTH	(128 << 10)
-
-/* splitmix64, as lab/src/data/image.rs has it. */
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t *state, uint64_t limit)
-{
-	return next(state) % limit;
-}
 
 /* Bytes that follow from a seed: the same as those of a flash image with that seed. */
 static void fill(unsigned char *buf, size_t length, uint64_t seed)

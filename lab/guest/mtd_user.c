@@ -27,27 +27,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "random.h"
+
 #define CHUNK		(64 << 10)
 #define MAX_MTD		8
 #define MAX_OPEN	4
 
 static unsigned char buf[CHUNK];
-
-/* splitmix64, as lab/src/data/image.rs has it. */
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t *state, uint64_t limit)
-{
-	return next(state) % limit;
-}
 
 static void say(const char *what, const char *name, const char *text)
 {
