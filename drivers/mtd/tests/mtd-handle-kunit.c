@@ -2,20 +2,32 @@
 /*
  * KUnit tests of mtd_device_unregister(): kinds of handles
  *
- * Partitions that come and go, NVMEM, concatenations, power management, and
- * what drivers see. What holds for each operation is tested in
+ * Files, partitions that come and go, NVMEM, concatenations, notifiers, power
+ * management, and what drivers see. What holds for each operation is tested in
  * mtd-unregister-kunit.c, where it is also said how to run both.
  */
 
 #include <kunit/test.h>
 #include <linux/device.h>
 #include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
 #include <linux/mtd/mtd.h>
 #include <linux/mtd/concat.h>
 #include <linux/mtd/partitions.h>
 #include <linux/nvmem-consumer.h>
+#include <linux/pseudo_fs.h>
 
 #include "mtd-fake.h"
+
+/* What threads of a test use, beside an MTD */
+static struct {
+	struct file *file;
+	struct nvmem_device *nvmem;
+} mtd_handle_held;
 
 /* While unregistering waits, nobody gets a handle or adds a partition. */
 static void mtd_handle_closed(struct kunit *test)
@@ -107,15 +119,143 @@ static void mtd_handle_deleted_partition(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_read(fake, whole));
 }
 
+/* Character devices are opened without a node in any file system. */
+static int mtd_handle_init_fs(struct fs_context *fc)
+{
+	return init_pseudo(fc, MTD_INODE_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type mtd_handle_fs = {
+	.name = "mtd_handle",
+	.init_fs_context = mtd_handle_init_fs,
+	.kill_sb = kill_anon_super,
+};
+
+static struct file *mtd_handle_open(struct vfsmount *mnt, dev_t dev)
+{
+	struct path path = { .mnt = mnt };
+	struct inode *inode;
+	struct file *file;
+
+	inode = alloc_anon_inode(mnt->mnt_sb);
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+
+	init_special_inode(inode, S_IFCHR | 0600, dev);
+	path.dentry = d_obtain_alias(inode);
+	if (IS_ERR(path.dentry))
+		return ERR_CAST(path.dentry);
+
+	file = dentry_open(&path, O_RDWR, current_cred());
+	dput(path.dentry);
+
+	return file;
+}
+
+/* The driver has to fail: nothing can be copied to user space. */
+static int mtd_handle_read_file(struct mtd_fake *fake, struct mtd_info *unused)
+{
+	struct file *file = mtd_handle_held.file;
+	loff_t pos = 0;
+
+	return file->f_op->read(file, NULL, MTD_FAKE_LEN, &pos);
+}
+
+static void mtd_handle_file_refused(struct kunit *test, struct mtd_fake *fake)
+{
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_handle_read_file(fake, NULL));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			vfs_llseek(mtd_handle_held.file, 0, SEEK_SET));
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(mtd_handle_unmount, kern_unmount,
+			    struct vfsmount *);
+KUNIT_DEFINE_ACTION_WRAPPER(mtd_handle_close, __fput_sync, struct file *);
+
+/* A file that is open */
+static void mtd_handle_file(struct kunit *test)
+{
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_fake_thread *op, *unregister;
+	struct mtd_info *mtd;
+	struct vfsmount *mnt;
+	struct file *file;
+	int index, syncs;
+	dev_t dev;
+
+	mnt = kern_mount(&mtd_handle_fs);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, mtd_handle_unmount,
+						  mnt));
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	mtd = mtd_fake_get(test, "fake");
+	index = mtd->index;
+	dev = mtd->dev.devt;
+	mtd_fake_put(test, mtd);
+
+	file = mtd_handle_open(mnt, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, mtd_handle_close,
+						  file));
+	mtd_handle_held.file = file;
+
+	fake->error = -EIO;
+	fake->fail = MTD_FAKE_NR(_read);
+	KUNIT_EXPECT_EQ(test, -EIO, mtd_handle_read_file(fake, NULL));
+	KUNIT_EXPECT_EQ(test, 0, vfs_llseek(file, 0, SEEK_SET));
+
+	op = mtd_fake_start_op(fake, MTD_FAKE_NR(_read), mtd_handle_read_file,
+			       NULL);
+	unregister = mtd_fake_start_unregister(fake);
+	mtd_handle_file_refused(test, fake);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENODEV), mtd_handle_open(mnt, dev));
+	mtd_fake_finish(fake, op, -EIO, unregister);
+	mtd_handle_file_refused(test, fake);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENODEV), mtd_handle_open(mnt, dev));
+
+	/* The number is the file's for as long as that is open */
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	KUNIT_EXPECT_NE(test, index, mtd_fake_get(test, "fake")->index);
+	mtd_handle_file_refused(test, fake);
+
+	/* Closing does not sync what is gone, nor another MTD */
+	syncs = atomic_read(&fake->calls[MTD_FAKE_NR(_sync)]);
+	kunit_release_action(test, mtd_handle_close, file);
+	KUNIT_EXPECT_EQ(test, syncs,
+			atomic_read(&fake->calls[MTD_FAKE_NR(_sync)]));
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
+	KUNIT_EXPECT_EQ(test, index, mtd_fake_get(test, "fake")->index);
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+}
+
 static int mtd_handle_match_parent(struct device *dev, const void *parent)
 {
 	return dev->parent == parent;
+}
+
+static int mtd_handle_match_otp(struct device *dev, const void *parent)
+{
+	return dev->parent == parent && strstarts(dev_name(dev), "user-otp");
+}
+
+static int mtd_handle_read_cell(struct mtd_fake *fake, struct mtd_info *unused)
+{
+	struct nvmem_cell_info cell = { .name = "cell", .offset = 4, .bytes = 4 };
+	u8 buf[4];
+
+	return nvmem_device_cell_read(mtd_handle_held.nvmem, &cell, buf);
 }
 
 /* Whoever has found the NVMEM device of an MTD may read it later. */
 static void mtd_handle_test_nvmem(struct kunit *test, bool otp)
 {
 	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	struct mtd_fake_thread *op, *unregister;
 	struct nvmem_device *nvmem;
 	struct mtd_info *mtd;
 	u8 buf[4];
@@ -127,15 +267,22 @@ static void mtd_handle_test_nvmem(struct kunit *test, bool otp)
 	fake->otp = otp ? MTD_FAKE_LEN : 0;
 	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, false));
 	mtd = mtd_fake_get(test, "fake");
-	nvmem = nvmem_device_find(otp ? fake->parent : &mtd->dev,
-				  mtd_handle_match_parent);
+	nvmem = otp ? nvmem_device_find(fake->parent, mtd_handle_match_otp) :
+		      nvmem_device_find(&mtd->dev, mtd_handle_match_parent);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, nvmem);
+	mtd_handle_held.nvmem = nvmem;
 	KUNIT_EXPECT_EQ(test, 4, nvmem_device_read(nvmem, 0, 4, buf));
 
 	/* It keeps the handle alone */
 	index = mtd->index;
 	mtd_fake_put(test, mtd);
-	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+	op = mtd_fake_start_op(fake, otp ? MTD_FAKE_NR(_read_user_prot_reg) :
+					   MTD_FAKE_NR(_read),
+			       mtd_handle_read_cell, NULL);
+	unregister = mtd_fake_start_unregister(fake);
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_handle_read_cell(fake, NULL));
+	mtd_fake_finish(fake, op, 4, unregister);
+	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_handle_read_cell(fake, NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, nvmem_device_read(nvmem, 0, 4, buf));
 	nvmem_device_put(nvmem);
 
@@ -178,6 +325,63 @@ static void mtd_handle_concat(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mtd_device_unregister(concat));
 	mtd_concat_destroy(concat);
 	KUNIT_EXPECT_EQ(test, -ENODEV, mtd_fake_read(fake, mtd));
+}
+
+static void mtd_handle_user_add(struct mtd_info *mtd)
+{
+}
+
+static struct mtd_info *mtd_handle_late[3];
+
+static void mtd_handle_user_remove(struct mtd_info *mtd)
+{
+	int i;
+
+	if (!strstarts(mtd->name, "fake") || __get_mtd_device(mtd))
+		return;
+
+	for (i = 0; i < ARRAY_SIZE(mtd_handle_late); i++) {
+		if (!mtd_handle_late[i]) {
+			mtd_handle_late[i] = mtd;
+			return;
+		}
+	}
+	__put_mtd_device(mtd);
+}
+
+/*
+ * Whoever is told of the removal can still get the MTD, with mtd_table_mutex
+ * held as it is then: what that takes of the driver is given back, too.
+ */
+static void mtd_handle_get_at_removal(struct kunit *test)
+{
+	static struct mtd_notifier user = {
+		.add = mtd_handle_user_add,
+		.remove = mtd_handle_user_remove,
+	};
+	struct mtd_fake *fake = mtd_fake_new(test, NULL);
+	int i, n;
+
+	KUNIT_ASSERT_EQ(test, 0, mtd_fake_register(fake, true));
+	register_mtd_user(&user);
+	KUNIT_EXPECT_EQ(test, 0, mtd_fake_unregister(fake, NULL));
+	unregister_mtd_user(&user);
+	KUNIT_EXPECT_GE(test, atomic_read(&fake->gets), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->gets),
+			atomic_read(&fake->puts));
+
+	for (n = i = 0; i < ARRAY_SIZE(mtd_handle_late); i++) {
+		if (!mtd_handle_late[i])
+			continue;
+		KUNIT_EXPECT_EQ(test, -ENODEV,
+				mtd_fake_read(fake, mtd_handle_late[i]));
+		put_mtd_device(mtd_handle_late[i]);
+		mtd_handle_late[i] = NULL;
+		n++;
+	}
+	KUNIT_EXPECT_GE(test, n, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->gets),
+			atomic_read(&fake->puts));
 }
 
 /* An operation that is waited for may itself wait for the system to resume. */
@@ -396,9 +600,11 @@ static void mtd_handle_callbacks(struct kunit *test)
 static struct kunit_case mtd_handle_cases[] = {
 	KUNIT_CASE(mtd_handle_closed),
 	KUNIT_CASE(mtd_handle_deleted_partition),
+	KUNIT_CASE(mtd_handle_file),
 	KUNIT_CASE(mtd_handle_nvmem),
 	KUNIT_CASE(mtd_handle_nvmem_otp),
 	KUNIT_CASE(mtd_handle_concat),
+	KUNIT_CASE(mtd_handle_get_at_removal),
 	KUNIT_CASE(mtd_handle_resume),
 	KUNIT_CASE(mtd_handle_is_gone),
 	KUNIT_CASE(mtd_handle_mirrors),
