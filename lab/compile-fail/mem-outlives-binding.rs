@@ -16,10 +16,9 @@ impl Driver for Flash {
     type IdInfo = ();
     type Data<'bound> = Kept<'bound>;
 
-    fn probe<'b>(
-        //@ twin: m: &'b Device<Core<'_>>, _: Option<&'b ()>
-        m: &'static Device<Core<'_>>, _: Option<&'b ()>
-    ) -> impl PinInit<Kept<'b>, Error> + 'b {
+    //@ twin: fn probe<'b>(m: &'b Device<Core<'_>>, _: Option<&'b ()>)
+    fn probe<'b>(m: &'static Device<Core<'_>>, _: Option<&'b ()>)
+    -> impl PinInit<Kept<'b>, Error> + 'b {
         Ok::<Kept<'b>, Error>(m)
     }
 }

@@ -62,8 +62,8 @@ fn one(
     let start = Instant::now();
     let kunit = |verb: &str| {
         let binds = [
-            Bind::read_only(tree, "/kunit/linux"),
-            Bind::writable(&dir, "/kunit/out"),
+            Bind::read_only(tree, "/kunit.py/linux"),
+            Bind::writable(&dir, "/kunit.py/out"),
             Bind::writable(lab.paths.ccache(), "/ccache"),
         ];
         let mut command = lab.toolchain.command(&binds, "sh");
@@ -72,10 +72,10 @@ fn one(
             .env("TMPDIR", "/tmp")
             .args([
                 "-c",
-                "cd /kunit/linux && exec python3 -B tools/testing/kunit/kunit.py \"$@\"",
+                "cd /kunit.py/linux && exec python3 -B tools/testing/kunit/kunit.py \"$@\"",
                 "kunit.py",
                 verb,
-                "--build_dir=/kunit/out/build",
+                "--build_dir=/kunit.py/out/build",
             ]);
         command
     };
@@ -94,7 +94,7 @@ fn one(
             _ => {}
         }
         let mut exec = kunit("exec");
-        exec.args(["--json=/kunit/out/ktap.json", "--timeout=300"]);
+        exec.args(["--json=/kunit.py/out/ktap.json", "--timeout=300"]);
         // Its status says whether tests passed, which the file does, too.
         let (_, said, errors) = process::capture(&mut exec)?;
         let json = fs::read_to_string(&json)

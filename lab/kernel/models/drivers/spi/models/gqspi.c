@@ -490,7 +490,7 @@ static struct kunit_case gqspi_cases[] = {
 };
 
 static struct kunit_suite gqspi_suite = {
-	.name = "timeout_gqspi",
+	.name = "model_gqspi",
 	.init = gqspi_test_init,
 	.exit = gqspi_test_exit,
 	.test_cases = gqspi_cases,
