@@ -1,4 +1,4 @@
-//! The series' Coccinelle rule, held against what is marked.
+//! The series' Coccinelle rules, held against what is marked.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,9 +13,9 @@ use crate::check::finding::Check;
 use crate::lab::Lab;
 use crate::toolchain::enter::Bind;
 
-/// The rule of the series. Its context mode marks lines without Python, which its other
-/// modes need and the toolchain's spatch has not.
-const RULE: &str = "scripts/coccinelle/free/spi_controller.cocci";
+/// The rules of the series; each has a folder of examples with its name. Their context mode marks
+/// lines without Python, which other modes need and the toolchain's spatch has not.
+const RULES: &[&str] = &["mtd_device", "spi_controller"];
 
 /// Each example by itself, so that no rule combines two.
 const SPATCH: &str = r#"
@@ -41,7 +41,26 @@ pub fn files_in(dir: &Path, end: &str) -> Result<Vec<PathBuf>> {
 const FIRES: &str = "/* FIRES */";
 
 pub fn coccinelle(lab: &Lab, tree: &Path) -> Result<Check> {
-    let examples = lab.paths.clone.join("lab/kernel/coccinelle");
+    let mut check = Check {
+        name: "coccinelle",
+        looked: 0,
+        findings: Vec::new(),
+    };
+    for name in RULES {
+        let file = format!("scripts/coccinelle/free/{name}.cocci");
+        // With --series, it may not be there.
+        if tree.join(&file).exists() {
+            let (looked, findings) = one(lab, tree, name, &file)?;
+            check.looked += looked;
+            check.findings.extend(findings);
+        }
+    }
+    Ok(check)
+}
+
+/// How many examples there are, and what is wrong with the rule.
+fn one(lab: &Lab, tree: &Path, name: &str, rule: &str) -> Result<(usize, Vec<String>)> {
+    let examples = lab.paths.clone.join("lab/kernel/coccinelle").join(name);
     let mut wanted = BTreeSet::new();
     let files = files_in(&examples, "c")?;
     for path in &files {
@@ -61,19 +80,16 @@ pub fn coccinelle(lab: &Lab, tree: &Path) -> Result<Check> {
         Bind::read_only(&examples, "/examples"),
     ];
     let mut command = lab.toolchain.command(&binds, "sh");
-    let said = process::output(command.args(["-c", SPATCH, "spatch", RULE]))?;
+    let said = process::output(command.args(["-c", SPATCH, "spatch", rule]))?;
     let found = removed(&said).context("spatch wrote what is not a diff")?;
-    let place = |(file, line): &(String, usize)| format!("lab/kernel/coccinelle/{file}:{line}");
+    let place = |(file, line): &(String, usize)| format!("{}/{file}:{line}", examples.display());
     let missed = wanted.difference(&found);
     let wrong = found.difference(&wanted);
-    Ok(Check {
-        name: "coccinelle",
-        looked: files.len(),
-        findings: missed
-            .map(|at| format!("{}: {RULE} does not fire", place(at)))
-            .chain(wrong.map(|at| format!("{}: {RULE} fires", place(at))))
-            .collect(),
-    })
+    let findings = missed
+        .map(|at| format!("{}: {rule} does not fire", place(at)))
+        .chain(wrong.map(|at| format!("{}: {rule} fires", place(at))))
+        .collect();
+    Ok((files.len(), findings))
 }
 
 /// The lines that unified diffs take away, by file and number.

@@ -16,7 +16,7 @@ use crate::parts::kunit;
 /// exported; checkpatch.pl --strict (what lab/data/check/checkpatch.toml lists aside);
 /// no kernel-doc warning that the base has not; rustfmt of Rust files that the series
 /// touches, and of the lab; in Rust drivers no `unsafe` but what lab/data/check/unsafe.toml
-/// has; the series' Coccinelle rule finds in lab/kernel/coccinelle/ what is marked there,
+/// has; the series' Coccinelle rules find in lab/kernel/coccinelle/ what is marked there,
 /// and nothing else; the lab's patches (mutants, benchmarks and so on) apply to the series.
 ///
 /// Takes half a minute the first time in a clone, 10 s after that. Writes out/src/ and
