@@ -27,7 +27,12 @@
 //!     },
 //!     new_mutex,
 //!     platform,
-//!     sync::Mutex, //
+//!     sync::Mutex,
+//!     transfer::{
+//!         DataIn,
+//!         DataOut,
+//!         Incomplete, //
+//!     }, //
 //! };
 //! use core::ops::Range;
 //!
