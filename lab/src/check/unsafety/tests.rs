@@ -76,7 +76,7 @@ fn a_driver_may_call_what_is_listed_and_nothing_else() -> Result<()> {
 #[test]
 fn the_committed_allow_list_reads() -> Result<()> {
     let list = allow_list(&Paths::find()?.data().join("check/unsafe.toml"))?;
-    let text = "unsafe { spi::Registration::new(a)? }; unsafe { irq::Registration::new(b) }";
+    let text = "unsafe { spi::mem::Registration::new(a)? }; unsafe { irq::Registration::new(b) }";
     assert_eq!(judge("drivers/spi/x.rs", text, &list)?.len(), 0);
     Ok(())
 }
