@@ -12,13 +12,15 @@ pub struct Flash;
 /// What it keeps.
 pub type Kept<'b> = &'b Device<Bound>;
 
+/// What probe gets.
+pub type Memory<'a> = Device<Core<'a>>;
+
 impl Driver for Flash {
     type IdInfo = ();
     type Data<'bound> = Kept<'bound>;
 
-    //@ twin: fn probe<'b>(m: &'b Device<Core<'_>>, _: Option<&'b ()>)
-    fn probe<'b>(m: &'static Device<Core<'_>>, _: Option<&'b ()>)
-    -> impl PinInit<Kept<'b>, Error> + 'b {
+    //@ twin: fn probe<'b>(m: &'b Memory<'_>, _: Option<&'b ()>) -> impl PinInit<Kept<'b>, Error> + 'b {
+    fn probe<'b>(m: &'static Memory<'_>, _: Option<&'b ()>) -> impl PinInit<Kept<'b>, Error> + 'b {
         Ok::<Kept<'b>, Error>(m)
     }
 }
