@@ -167,22 +167,7 @@ mod tests {
     // Of real boots.
     const SPI: &str = include_str!("../../fixtures/inside-spi.log");
     const MTD: &str = include_str!("../../fixtures/inside-mtd.log");
-    // Not of a boot: as khungtaskd prints it.
-    const HANG: &str = "\
-[    1.1][   T24] remove-inside: spi_unregister_controller() under an operation
-[   11.1][   T17] INFO: task remove-inside:24 blocked for more than 5 seconds.
-[   11.2][   T17] Call trace:
-[   11.3][   T17]  __switch_to+0x1/0x2 (T)
-[   11.4][   T17]  synchronize_srcu_expedited+0x1/0x2
-[   11.5][   T17]  spi_unregister_controller+0x1/0x2
-[   11.6][   T17]  ret_from_fork+0x1/0x2
-[   11.7][   T17] INFO: task never-ends:25 blocked for more than 5 seconds.
-[   11.8][   T17] Call trace:
-[   11.9][   T17]  wait_for_completion+0x1/0x2
-[   12.0][   T17]  remove_inside_exec_op+0x1/0x2
-[   12.1][   T17]  spi_mem_exec_op+0x1/0x2
-[   12.2][   T17] Kernel panic - not syncing: hung_task: blocked tasks
-";
+    const HANG: &str = include_str!("../../fixtures/inside-hang.log");
 
     fn judged(what: What, log: &str) -> Result<String, String> {
         judge(what, &Console::parse(log))
