@@ -20,19 +20,19 @@ pub struct Mutant {
     pub bytes: Vec<u8>,
 }
 
-/// `Kills: [kunit] suite.test [(parameter)]`
+/// `Kills: [kunit] suite.test [(parameter, ...)]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub test: String,
-    /// With one, the test must fail for this one and no other.
-    pub parameter: Option<String>,
+    /// With some, the test must fail for these and no others.
+    pub parameters: Vec<String>,
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.parameter {
-            Some(parameter) => write!(f, "{} ({parameter})", self.test),
-            None => f.write_str(&self.test),
+        match self.parameters.as_slice() {
+            [] => f.write_str(&self.test),
+            parameters => write!(f, "{} ({})", self.test, parameters.join(", ")),
         }
     }
 }
@@ -88,21 +88,21 @@ pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Mutant> {
 pub fn target(text: &str) -> Result<Target> {
     let text = text.trim();
     let text = text.strip_prefix("kunit ").unwrap_or(text).trim();
-    let (test, parameter) = match text.split_once(" (") {
+    let (test, parameters) = match text.split_once(" (") {
         Some((test, rest)) => {
-            let parameter = rest
+            let parameters = rest
                 .strip_suffix(')')
                 .with_context(|| format!("{text}: the parenthesis does not end"))?;
-            (test, Some(parameter.to_owned()))
+            (test, parameters.split(", ").map(str::to_owned).collect())
         }
-        None => (text, None),
+        None => (text, Vec::new()),
     };
     if !test.contains('.') || test.contains(char::is_whitespace) {
-        bail!("{text:?} is not suite.test or suite.test (parameter)");
+        bail!("{text:?} is not suite.test or suite.test (parameter, ...)");
     }
     Ok(Target {
         test: test.to_owned(),
-        parameter,
+        parameters,
     })
 }
 

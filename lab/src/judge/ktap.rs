@@ -5,6 +5,7 @@
 //! that the plan announces and the log lacks as crashed.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -49,13 +50,6 @@ pub fn read_kunit(lab: &Lab, kernel: &Kernel, dir: &Path) -> Result<Vec<Case>> {
 }
 
 fn json(lab: &Lab, kernel: &Kernel, dir: &Path) -> Result<String> {
-    let json = dir.join("ktap.json");
-    match std::fs::remove_file(&json) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", json.display()));
-        }
-        _ => {}
-    }
     let binds = [
         Bind::read_only(&kernel.source_dir, "/ktap/linux"),
         Bind::writable(dir, "/ktap/run"),
@@ -64,8 +58,20 @@ fn json(lab: &Lab, kernel: &Kernel, dir: &Path) -> Result<String> {
     parser
         .args(["-B", "/ktap/linux/tools/testing/kunit/kunit.py", "parse"])
         .args(["--json=/ktap/run/ktap.json", "/ktap/run/console.log"]);
+    result(&mut parser, dir)
+}
+
+/// Runs kunit.py, which leaves `ktap.json` in `dir`: what it wrote there.
+pub fn result(kunit: &mut Command, dir: &Path) -> Result<String> {
+    let json = dir.join("ktap.json");
+    match std::fs::remove_file(&json) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", json.display()));
+        }
+        _ => {}
+    }
     // Its status says whether tests passed; only the file says whether it worked.
-    let (_, _, errors) = process::capture(&mut parser)?;
+    let (_, _, errors) = process::capture(kunit)?;
     std::fs::read_to_string(&json)
         .with_context(|| format!("kunit.py wrote no result:\n{}", errors.trim_end()))
 }

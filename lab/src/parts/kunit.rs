@@ -75,6 +75,27 @@ pub struct Summary {
     pub fail_as_listed: usize,
 }
 
+impl Summary {
+    /// Counts what became of tests, and prints what is not well, after `label`.
+    pub fn count(&mut self, label: &str, outcomes: &[(String, Outcome)]) {
+        for (name, outcome) in outcomes {
+            match outcome {
+                Outcome::Passed => self.passed += 1,
+                Outcome::Skipped => self.skipped += 1,
+                Outcome::FailsAsListed => self.fail_as_listed += 1,
+                Outcome::Failed(why) => {
+                    println!("{label}: {name}: {why}");
+                    self.failed += 1;
+                }
+                Outcome::Missing => {
+                    println!("{label}: {name}: did not run to its end");
+                    self.failed += 1;
+                }
+            }
+        }
+    }
+}
+
 impl AddAssign for Summary {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
@@ -87,20 +108,11 @@ impl AddAssign for Summary {
 /// Prints what is not well and counts; `runs` are the lots, and `faults` theirs.
 fn report(runs: &[Ran], faults: &[String], outcomes: &[(String, Outcome)]) -> Summary {
     let mut summary = Summary::default();
-    for (name, outcome) in outcomes {
-        match outcome {
-            Outcome::Passed => summary.passed += 1,
-            Outcome::Skipped => summary.skipped += 1,
-            Outcome::FailsAsListed => summary.fail_as_listed += 1,
-            Outcome::Failed(why) => println!("kunit: {name}: {why}"),
-            Outcome::Missing => println!("kunit: {name}: did not run to its end"),
-        }
-    }
+    summary.count("kunit", outcomes);
     for fault in faults {
         println!("kunit: {fault}");
     }
-    summary.failed =
-        outcomes.len() - summary.passed - summary.skipped - summary.fail_as_listed + faults.len();
+    summary.failed += faults.len();
     if summary.failed > 0 {
         for ran in runs {
             println!("kunit: a console is {}", ran.log.display());

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::base::process;
 use crate::data::kunit_list::{self, CONFIG, Expected};
 use crate::judge::ktap;
-use crate::judge::kunit_outcome::{self, Outcome};
+use crate::judge::kunit_outcome;
 use crate::lab::Lab;
 use crate::parts::kunit::Summary;
 use crate::series::repository;
@@ -86,41 +86,14 @@ fn one(
     process::run_logged_within(&mut build, &log, Some(lab.build_limit), |_| ())?;
     let mut sum = Summary::default();
     for time in 0..times {
-        let json = dir.join("ktap.json");
-        match fs::remove_file(&json) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", json.display()));
-            }
-            _ => {}
-        }
         let mut exec = kunit("exec");
         exec.args(["--json=/kunit.py/out/ktap.json", "--timeout=300"]);
-        // Its status says whether tests passed, which the file does, too.
-        let (_, said, errors) = process::capture(&mut exec)?;
-        let json = fs::read_to_string(&json)
-            .with_context(|| format!("kunit.py wrote no result:\n{}", errors.trim_end()))?;
-        let ran = ktap::parse_kunit(&json)?;
+        let ran = ktap::parse_kunit(&ktap::result(&mut exec, &dir)?)?;
         if ran.is_empty() {
-            bail!(
-                "no test of {directory} ran:\n{}",
-                String::from_utf8_lossy(&said)
-            );
+            bail!("no test of {directory} ran");
         }
-        for (name, outcome) in kunit_outcome::judge(expected, &ran) {
-            match outcome {
-                Outcome::Passed => sum.passed += 1,
-                Outcome::Skipped => sum.skipped += 1,
-                Outcome::FailsAsListed => sum.fail_as_listed += 1,
-                Outcome::Failed(why) => {
-                    println!("kunit.py: {name}: {why} (run {})", time + 1);
-                    sum.failed += 1;
-                }
-                Outcome::Missing => {
-                    println!("kunit.py: {name} did not run (run {})", time + 1);
-                    sum.failed += 1;
-                }
-            }
-        }
+        let label = format!("kunit.py, run {}", time + 1);
+        sum.count(&label, &kunit_outcome::judge(expected, &ran));
     }
     step.done(format!(
         "{} tests passed in {times} runs, {} s",

@@ -245,15 +245,13 @@ fn survived(target: &Target, ran: &Ran) -> Option<String> {
         return (!crashed).then(|| format!("{} did not run", target.test));
     };
     let failed = matches!(case.status, Status::Fail | Status::Error);
-    match &target.parameter {
-        _ if !failed && !crashed => Some(format!("{} passes", target.test)),
-        Some(parameter)
-            if failed && !case.failed.is_empty() && case.failed != [parameter.as_str()] =>
-        {
-            Some(format!("it fails for {}", case.failed.join(", ")))
-        }
-        _ => None,
+    if !failed && !crashed {
+        return Some(format!("{} passes", target.test));
     }
+    let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    let others = !target.parameters.is_empty() && set(&case.failed) != set(&target.parameters);
+    (failed && !case.failed.is_empty() && others)
+        .then(|| format!("it fails for {}", case.failed.join(", ")))
 }
 
 /// The table that `soak` prints.
@@ -304,6 +302,9 @@ mod tests {
         assert!(killed(&exact, &one) && killed(&any, &one));
         let two = ran(Status::Fail, &["a", "b"], Ended::Done, &[]);
         assert!(!killed(&exact, &two) && killed(&any, &two));
+        let both = mutant::target("s.t (b, a)")?;
+        assert_eq!(both.to_string(), "s.t (b, a)");
+        assert!(killed(&both, &two) && !killed(&both, &one));
         let good = ran(Status::Pass, &[], Ended::Done, &[]);
         assert!(!killed(&exact, &good) && !killed(&any, &good));
         let reported = ran(Status::Pass, &[], Ended::Done, &["BUG: KASAN: x"]);
